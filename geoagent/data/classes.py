@@ -1,8 +1,8 @@
 """The classes of things that geoagent knows by name, how they nest, and what data sets call them.
 
-One table serves rendered and real imagery. `canonical` maps the label of a data set to a class; `members` says what "all X"
-takes in (every sea is water); `lookalikes` says what a person might also mean by X (a greenhouse is a building to some), so
-that such pixels are left unjudged and "there is no X" is claimed only where nothing of the kind is there.
+One table serves rendered and real imagery. `canonical` maps the label of a data set to a class; `members` says what
+"all X" takes in (every sea is water); `lookalikes` says what a person might also mean by X (a greenhouse is a building
+to some), so that such pixels are left unjudged and "there is no X" is claimed only where nothing of the kind is there.
 """
 
 from collections.abc import Mapping
@@ -202,7 +202,7 @@ def rivals(name: str) -> frozenset[str]:
 
 
 def is_complete(name: str, complete: frozenset[str]) -> bool:
-    """Whether every object of class ``name`` is annotated in a scene whose exhaustively annotated classes are ``complete``.
+    """Whether every object of class ``name`` is annotated where those of the classes ``complete`` are.
 
     A group is complete when it was annotated as such or when all classes below it were.
     """
