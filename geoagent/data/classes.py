@@ -33,6 +33,8 @@ class ClassInfo:
     """What data sets call it besides `name` and `plural`."""
     mass: bool = False
     """Named in the singular ("the water"), never counted."""
+    umbrella: bool = False
+    """Nothing but what its subclasses are: fully annotated where all of them are."""
 
     @property
     def countable(self) -> bool:
@@ -41,6 +43,10 @@ class ClassInfo:
 
 
 _Names = tuple[str, ...]
+
+
+def _umbrella(name: str, plural: str, kind: Kind, *parents: str, also: _Names = ()) -> ClassInfo:
+    return ClassInfo(name, plural, kind, parents, aliases=also, mass=name == plural, umbrella=True)
 
 
 def _thing(name: str, plural: str, *parents: str, seen_as: _Names = (), also: _Names = ()) -> ClassInfo:
@@ -60,9 +66,9 @@ def _part(name: str, plural: str, whole: str, *parents: str, seen_as: _Names = (
 
 
 _TABLE = (
-    _thing("vehicle", "vehicles", also=("motor vehicle",)),
+    _umbrella("vehicle", "vehicles", "thing", also=("motor vehicle",)),
     _thing("car", "cars", "vehicle", also=("small vehicle", "van", "sedan", "pickup", "automobile")),
-    _thing("large vehicle", "large vehicles", "vehicle"),
+    _umbrella("large vehicle", "large vehicles", "thing", "vehicle"),
     _thing("bus", "buses", "large vehicle", also=("minibus", "coach")),
     _thing("truck", "trucks", "large vehicle", also=("lorry", "trailer")),
     _thing("airplane", "airplanes", also=("plane", "aeroplane", "aircraft")),
@@ -97,20 +103,20 @@ _TABLE = (
     _thing("harbor", "harbors", also=("harbour", "pier", "jetty", "dock")),
     _thing("parking lot", "parking lots", "paved area", also=("car park",)),
     _thing("lighthouse", "lighthouses", seen_as=("building",)),
-    _stuff("paved area", "paved areas", also=("paved",)),
+    _umbrella("paved area", "paved areas", "stuff", also=("paved",)),
     _stuff("road", "roads", "paved area", also=("road full width", "street", "paved road")),
     _stuff("unpaved road", "unpaved roads", seen_as=("road", "bare land"), also=("dirt road", "track")),
     _stuff("railway", "railways", also=("railroad", "train tracks")),
     _stuff("runway", "runways", "paved area"),
     _stuff("apron", "aprons", "paved area", also=("airport apron",)),
-    _mass("water", also=("sea or water", "water body", "open water")),
+    _umbrella("water", "water", "stuff", also=("sea or water", "water body", "open water")),
     _mass("sea", "water", also=("ocean",)),
     _stuff("river", "rivers", "water", also=("stream",)),
     _stuff("lake", "lakes", "water", also=("pond", "reservoir")),
     _mass("flood water", "water", also=("flood", "floodwater", "inundation")),
     _stuff("beach", "beaches", seen_as=("bare land",)),
     _mass("farmland", seen_as=("grass", "bare land"), also=("cropland",)),
-    _mass("vegetation", also=("tree or forest", "greenery")),
+    _umbrella("vegetation", "vegetation", "stuff", also=("tree or forest", "greenery")),
     _mass("forest", "vegetation", seen_as=("tree",), also=("woodland", "woods")),
     _mass("grass", "vegetation", also=("grassland", "lawn", "meadow")),
     _mass("bare land", also=("land", "unpaved area", "bare soil", "bareland")),
@@ -204,12 +210,11 @@ def rivals(name: str) -> frozenset[str]:
 def is_complete(name: str, complete: frozenset[str]) -> bool:
     """Whether every object of class ``name`` is annotated where those of the classes ``complete`` are.
 
-    A group is complete when it was annotated as such or when all classes below it were.
+    An umbrella class is complete when it was annotated as such or when all classes below it were.
     """
     if name in complete:
         return True
-    below = GROUPS.get(name, ())
-    return bool(below) and all(is_complete(child, complete) for child in below)
+    return CLASSES[name].umbrella and all(is_complete(child, complete) for child in GROUPS[name])
 
 
 def is_known_absent(name: str, present: frozenset[str], complete: frozenset[str]) -> bool:
