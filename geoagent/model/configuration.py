@@ -1,0 +1,216 @@
+"""The sizes and switches of a geoagent model.
+
+`GeoAgentConfig` holds the configurations of its two stock models (``mllm_config``: Qwen3-VL or Qwen2.5-VL,
+``sam_config``: SAM2) and one small dataclass for each stage of ours. Combinations that cannot work are refused here.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal
+
+from transformers import AutoConfig, PreTrainedConfig, Sam2Config
+
+from geoagent.config import from_mapping, to_mapping
+
+MLLM_FAMILIES = ("qwen3_vl", "qwen2_5_vl")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroundingConfig:
+    """ASCR: how the words and the vision tokens find each other."""
+
+    width: int = 256
+    heads: int = 8
+    feed_ratio: int = 4
+    context_tokens: int = 6
+    """Ng, the grounding cues. Needed by GMFE."""
+    clsm: bool = True
+    """Self-attention over words and context tokens."""
+    bcmi: bool = True
+    """Both directions of attention; False: one-way, text-guided (the ablation)."""
+    scr: bool = True
+    """Compute what the structural consistency loss compares. Needs BCMI."""
+
+    def __post_init__(self) -> None:
+        if self.width % self.heads:
+            raise ValueError(f"grounding.width {self.width} is not a multiple of grounding.heads {self.heads}")
+        if self.clsm and self.context_tokens < 1:
+            raise ValueError("grounding.clsm needs at least one context token")
+        if self.scr and not (self.bcmi and self.clsm):
+            raise ValueError("grounding.scr compares the attention maps of CLSM and BCMI: switch both on, or scr off")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromptingConfig:
+    """GPG: learned tokens that turn the grounding into prompts for SAM2."""
+
+    sparse_tokens: int = 9
+    blocks: int = 2
+    heads: int = 8
+    feed_ratio: int = 4
+    dense: bool = True
+    query_map: bool = True
+    """Add ⟨MLP(state at <seg>), vision tokens⟩ to the coarse map: one step from a word to the pixels."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModulationConfig:
+    """GMFE: SAM2's feature maps attend to the grounding cues."""
+
+    levels: tuple[int, ...] = (0, 1, 2)
+    """0 the finest (stride 4), 2 the coarsest (stride 16); empty: off."""
+
+    def __post_init__(self) -> None:
+        if not set(self.levels) <= {0, 1, 2}:
+            raise ValueError(f"modulation.levels are among 0, 1 and 2, not {self.levels}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class InstanceConfig:
+    """How the mask of a target is split into objects."""
+
+    split: Literal["cores", "components"] = "components"
+    """``cores``: a predicted map of object interiors separates objects that touch (once it is trained)."""
+    width: int = 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreConfig:
+    """The calibrated score: sigmoid(bias + token·logit P(<seg>) + object·logit + iou·logit(IoU score))."""
+
+    token: float = 1.0
+    object: float = 1.0
+    iou: float = 0.0
+    bias: float = 0.0
+    threshold: float = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnswerConfig:
+    """What the language model may write."""
+
+    query: Literal["token", "description"] = "token"
+    """``token``: a <seg> or <rej> per target; ``description``: the instruction itself is the query (SegEarth-R1)."""
+    max_targets: int = 32
+    max_new_tokens: int = 192
+    max_phrase_tokens: int = 32
+    style: Literal["full", "brief"] = "full"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageSizeConfig:
+    """At which sizes the two image encoders see the picture."""
+
+    sam: int = 1024
+    """Side of the square that SAM2 sees; a multiple of 32."""
+    min_pixels: int = 256 * 256
+    max_pixels: int = 1024 * 1024
+    """Bounds of what the vision tower of the language model sees."""
+    max_aspect: float = 3.0
+    """Longer images are tiled."""
+
+    def __post_init__(self) -> None:
+        if self.sam % 32:
+            raise ValueError(f"image.sam must be a multiple of 32, not {self.sam}")
+
+
+class GeoAgentConfig(PreTrainedConfig):
+    """Everything that a geoagent checkpoint is made of, saved as ``config.json`` beside its weights.
+
+    Args:
+        mllm_config: Configuration of the language model, Qwen3-VL or Qwen2.5-VL.
+        sam_config: Configuration of SAM2.
+        grounding: ASCR, see `GroundingConfig`.
+        prompting: GPG, see `PromptingConfig`.
+        modulation: GMFE, see `ModulationConfig`.
+        instances: Splitting into objects, see `InstanceConfig`.
+        score: Calibration, see `ScoreConfig`.
+        answer: The answer language, see `AnswerConfig`.
+        image: Sizes, see `ImageSizeConfig`.
+        trained: Whether the stages between the two stock models were ever trained; a predictor warns when not.
+    """
+
+    model_type = "geoagent"
+    sub_configs: ClassVar[dict[str, type]] = {"mllm_config": AutoConfig, "sam_config": Sam2Config}
+
+    _parts: ClassVar[dict[str, type]] = {
+        "grounding": GroundingConfig,
+        "prompting": PromptingConfig,
+        "modulation": ModulationConfig,
+        "instances": InstanceConfig,
+        "score": ScoreConfig,
+        "answer": AnswerConfig,
+        "image": ImageSizeConfig,
+    }
+    grounding: GroundingConfig
+    prompting: PromptingConfig
+    modulation: ModulationConfig
+    instances: InstanceConfig
+    score: ScoreConfig
+    answer: AnswerConfig
+    image: ImageSizeConfig
+
+    def __init__(
+        self,
+        mllm_config: PreTrainedConfig | dict[str, Any] | None = None,
+        sam_config: Sam2Config | dict[str, Any] | None = None,
+        *,
+        trained: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        for name, cls in self._parts.items():
+            value = kwargs.pop(name, None) or {}
+            setattr(self, name, from_mapping(cls, value, f"{name}.") if isinstance(value, dict) else value)
+        self.mllm_config = _sub_config(mllm_config if mllm_config is not None else {"model_type": "qwen3_vl"})
+        self.sam_config = sam_config if isinstance(sam_config, Sam2Config) else Sam2Config(**(sam_config or {}))
+        self.trained = trained
+        self._refuse_impossible()
+        super().__init__(**kwargs)
+
+    def _refuse_impossible(self) -> None:
+        if self.mllm_config.model_type not in MLLM_FAMILIES:
+            raise ValueError(
+                f"mllm_config is of type {self.mllm_config.model_type!r}; geoagent speaks {' and '.join(MLLM_FAMILIES)}"
+            )
+        if self.modulation.levels and not self.grounding.clsm:
+            raise ValueError(
+                "modulation (GMFE) attends to the context tokens of CLSM: switch clsm on or modulation off"
+            )
+        if self.prompting.query_map and self.answer.query == "description":
+            raise ValueError("prompting.query_map reads the state at <seg>, which the description query does not have")
+
+    def with_parts(self, **parts: dict[str, Any]) -> "GeoAgentConfig":
+        """A copy with settings of single stages replaced: ``config.with_parts(grounding={"scr": False})``."""
+        changed = {name: replace(getattr(self, name), **values) for name, values in parts.items()}
+        return GeoAgentConfig(
+            self.mllm_config,
+            self.sam_config,
+            trained=self.trained,
+            **{name: changed.get(name, getattr(self, name)) for name in self._parts},
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for ``config.json``."""
+        output: dict[str, Any] = super().to_dict()
+        for name in self._parts:
+            output[name] = to_mapping(getattr(self, name))
+        return output
+
+    @property
+    def text_width(self) -> int:
+        """Width of the language model's states."""
+        return int(self.mllm_config.text_config.hidden_size)
+
+    @property
+    def sam_width(self) -> int:
+        """Width of SAM2's prompts and coarsest feature map."""
+        return int(self.sam_config.prompt_encoder_config.hidden_size)
+
+
+def _sub_config(value: PreTrainedConfig | dict[str, Any]) -> PreTrainedConfig:
+    if isinstance(value, PreTrainedConfig):
+        return value
+    values = dict(value)
+    return AutoConfig.for_model(values.pop("model_type"), **values)
+
+
+AutoConfig.register("geoagent", GeoAgentConfig)

@@ -1,0 +1,111 @@
+"""From the mask of a target to its single objects.
+
+Objects that do not touch are connected components. For those that do, a small head predicts the *core* of each object
+(its inside, away from the rim); the cores are the seeds of a watershed inside the mask.
+"""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+from skimage.segmentation import watershed
+from torch import Tensor, nn
+from torch.nn import functional
+
+from geoagent.model.configuration import InstanceConfig
+from geoagent.types import Instance, Mask
+
+CORE_DEPTH = 0.5
+"""A pixel is core when it lies deeper than this share of its object's greatest depth."""
+Labels = NDArray[np.signedinteger]
+_EIGHT = np.ones((3, 3), dtype=bool)
+
+
+class CoreHead(nn.Module):
+    """Core logits [N,4He,4We] from the finest (modulated) features and the mask logits."""
+
+    def __init__(self, config: InstanceConfig, fine_width: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(fine_width + 1, config.width, kernel_size=3, padding=1),
+            nn.GELU(),
+            nn.Conv2d(config.width, config.width, kernel_size=3, padding=1),
+            nn.GELU(),
+            nn.Conv2d(config.width, 1, kernel_size=1),
+        )
+
+    def forward(self, fine: Tensor, mask_logits: Tensor) -> Tensor:
+        """``fine`` [N,C,4He,4We], ``mask_logits`` [N,4He,4We] (taken as given: cores do not train masks)."""
+        inside = mask_logits.detach().sigmoid()[:, None]
+        cores: Tensor = self.layers(torch.cat([fine, inside.to(fine.dtype)], dim=1))[:, 0]
+        return cores
+
+
+def core_truth(instances: tuple[Instance, ...]) -> Mask:
+    """Bool [H,W]: the cores of labelled objects."""
+    height, width = instances[0].image_size
+    cores = np.zeros((height, width), dtype=np.bool_)
+    for instance in instances:
+        depth = ndimage.distance_transform_edt(np.pad(instance.crop, 1))[1:-1, 1:-1]
+        x0, y0, x1, y1 = instance.box
+        cores[y0:y1, x0:x1] |= depth > CORE_DEPTH * depth.max()
+    return cores
+
+
+def split_instances(
+    mask: Mask, probability: NDArray[np.float32], cores: NDArray[np.float32] | None, *, min_area: int = 4
+) -> tuple[Instance, ...]:
+    """The objects of ``mask`` bool [H,W], largest first.
+
+    Args:
+        mask: Everything the target covers.
+        probability: float [H,W] that each pixel belongs to the target; an object's score is its mean.
+        cores: float [H,W] probability of being the core of an object; None: connected components.
+        min_area: Smaller specks are noise, unless nothing else is there.
+    """
+    if not mask.any():
+        return ()
+    labels, count = ndimage.label(mask, structure=_EIGHT)
+    if cores is not None:
+        seeds, _ = ndimage.label((cores > 0.5) & mask, structure=_EIGHT)
+        seeds, _ = _seed_every_component(labels, count, seeds)
+        labels = watershed(-cores, markers=seeds, mask=mask)
+    found = []
+    for label, (rows, columns) in enumerate(_slices(labels), start=1):
+        crop = labels[rows, columns] == label
+        found.append((int(crop.sum()), rows, columns, crop))
+    found.sort(key=lambda item: (-item[0], item[1].start, item[2].start))
+    kept = [item for item in found if item[0] >= min_area] or found[:1]
+    return tuple(
+        Instance(
+            id=number,
+            box=(columns.start, rows.start, columns.stop, rows.stop),
+            crop=crop,
+            score=float(probability[rows, columns][crop].mean()),
+            image_size=mask.shape,
+        )
+        for number, (_, rows, columns, crop) in enumerate(kept, start=1)
+    )
+
+
+def _seed_every_component(components: Labels, count: int, seeds: Labels) -> tuple[Labels, int]:
+    """A component without any core is one object: it becomes its own seed."""
+    seeded = np.zeros(count + 1, dtype=bool)
+    seeded[np.unique(components[seeds > 0])] = True
+    missing = ~seeded
+    missing[0] = False
+    offset = int(seeds.max())
+    seeds = np.where(missing[components], components + offset, seeds)
+    return seeds, int(seeds.max())
+
+
+def _slices(labels: Labels) -> list[tuple[slice, slice]]:
+    """The bounding slices of labels 1…n; numbers are made dense first."""
+    dense = np.unique(labels, return_inverse=True)[1].reshape(labels.shape)
+    labels[...] = dense if (labels == 0).any() else dense + 1
+    return [(rows, columns) for rows, columns in ndimage.find_objects(labels)]
+
+
+def resize_logits(logits: Tensor, size: tuple[int, int]) -> Tensor:
+    """Logits [N,h,w] at the image's own size [N,H,W]."""
+    return functional.interpolate(logits[:, None].float(), size=size, mode="bilinear", align_corners=False)[:, 0]

@@ -1,0 +1,244 @@
+"""The model: words and pixels in, masks out, in the order of the figure in ``docs/architecture.md``.
+
+    language model → queries → grounding (ASCR) → prompts (GPG) → modulation (GMFE) → SAM2's decoder → cores
+
+`forward` is what training calls (packed questions of many images); `segment_targets` is the second half of it, which a
+predictor calls behind its cached image work.
+
+Shapes: B images, N targets, S tokens of a packed sequence, D the language model's width.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoModel, PreTrainedModel, Sam2Model
+
+from geoagent.model import mllm as language
+from geoagent.model import sam as segmenter
+from geoagent.model.configuration import GeoAgentConfig
+from geoagent.model.grounding import Ascr, Grounding, TargetQueries
+from geoagent.model.instances import CoreHead
+from geoagent.model.modulation import Gmfe
+from geoagent.model.prompting import Gpg, GroundedPrompts
+
+
+@dataclass(frozen=True)
+class ImageFeatures:
+    """What is computed once an image."""
+
+    vision: language.VisionTokens
+    sam: segmenter.SamFeatures
+
+
+@dataclass(frozen=True)
+class PackedText:
+    """The questions of B images, packed behind their images (see `geoagent.data.collate`)."""
+
+    input_ids: Tensor
+    """int64 [B,S]."""
+    position_ids: Tensor
+    """int64 [3,B,S]."""
+    attention_mask: Tensor
+    """Bool [B,1,S,S], True where the row may look at the column."""
+    answer_index: Tensor
+    """int64 [T,2]: sequence and place of the token *before* each answer token."""
+    answer_labels: Tensor
+    """int64 [T]."""
+    word_index: Tensor
+    """int64 [N,Nt]: places of each target's words, padded with -1 at the end; the last one is its <seg> or <rej>."""
+    query_index: Tensor
+    """int64 [N]: place of each target's <seg> or <rej>."""
+    image: Tensor
+    """int64 [N]: image (= sequence) of each target."""
+
+
+@dataclass(frozen=True)
+class ModelInputs:
+    """A batch."""
+
+    pixel_values: Tensor
+    """Patches of all images, as the language model's image processor cuts them."""
+    grid_thw: Tensor
+    """int64 [B,3]."""
+    sam_pixels: Tensor
+    """[B,3,S,S]."""
+    text: PackedText
+    person: segmenter.PersonPrompts | None = None
+
+
+@dataclass(frozen=True)
+class SegmentedTargets:
+    """Masks of N targets with all that losses and explanations need."""
+
+    masks: segmenter.DecodedMasks
+    cores: Tensor
+    """[N,4He,4We] logits of object cores."""
+    coarse: tuple[Tensor | None, ...]
+    """Per target [Hv,Wv] logits."""
+    grounding: tuple[tuple[Tensor, Grounding], ...]
+    """Per size of vision grid: the indices of its targets and their grounding."""
+
+
+@dataclass(frozen=True)
+class ModelOutputs:
+    """What `GeoAgentModel.forward` returns."""
+
+    answer_logits: Tensor
+    """[T,V]."""
+    targets: SegmentedTargets
+    features: ImageFeatures
+    queries: TargetQueries
+
+
+class GeoAgentModel(PreTrainedModel):
+    """Qwen-VL and SAM2 of transformers, joined by SGSRF's three stages."""
+
+    config_class = GeoAgentConfig
+    config: GeoAgentConfig
+    base_model_prefix = "geoagent"
+    main_input_name = "pixel_values"
+    supports_gradient_checkpointing = True
+    _supports_sdpa = True
+    _no_split_modules = ("Qwen3VLTextDecoderLayer", "Qwen2_5_VLDecoderLayer", "Sam2MultiScaleBlock")
+    _tied_weights_keys: dict[str, str] = {}  # noqa: RUF012 (set per instance where the language model ties its head)
+
+    def __init__(self, config: GeoAgentConfig) -> None:
+        super().__init__(config)
+        segmenter.prepare_sam(config.sam_config)
+        d = config.grounding.width
+        widths = segmenter.level_widths(config.sam_config)
+        self.mllm = language.build_mllm(config.mllm_config)
+        self.sam = Sam2Model(config.sam_config)
+        self.grounding = Ascr(config.grounding, config.text_width)
+        self.prompting = Gpg(config.prompting, d, config.text_width, config.sam_width)
+        self.modulation = Gmfe(config.modulation, d, widths)
+        self.cores = CoreHead(config.instances, widths[0])
+        self.post_init()
+
+    def get_input_embeddings(self) -> nn.Module:
+        """The language model's."""
+        return self.mllm.get_input_embeddings()
+
+    def get_output_embeddings(self) -> nn.Module:
+        """The language model's."""
+        return self.mllm.get_output_embeddings()
+
+    def _init_weights(self, module: nn.Module) -> None:
+        """Stages of ours reset themselves; the stock models initialise their own parts."""
+        if hasattr(module, "reset_parameters"):
+            module.reset_parameters()  # type: ignore[operator]
+
+    # ---------------------------------------------------------------------------------------------------- the figure
+
+    def forward(self, inputs: ModelInputs) -> ModelOutputs:
+        """Answers and masks for packed questions whose answers are given (training)."""
+        features = self.encode_images(inputs.pixel_values, inputs.grid_thw, inputs.sam_pixels)
+        states = self.read_packed(inputs.text, features.vision)
+        queries = collect_queries(states, inputs.text)
+        targets = self.segment_targets(queries, features, inputs.person)
+        answer_logits = self.mllm.lm_head(states[inputs.text.answer_index.unbind(1)])
+        return ModelOutputs(answer_logits, targets, features, queries)
+
+    def encode_images(self, pixel_values: Tensor, grid_thw: Tensor, sam_pixels: Tensor) -> ImageFeatures:
+        """The work that is done once an image."""
+        vision = language.encode_images(self.mllm, pixel_values, grid_thw)
+        return ImageFeatures(vision, segmenter.encode_images(self.sam, sam_pixels.to(self.sam.dtype)))
+
+    def read_packed(self, text: PackedText, vision: language.VisionTokens) -> Tensor:
+        """States [B,S,D] of packed questions."""
+        dtype: torch.dtype = self.mllm.get_input_embeddings().weight.dtype
+        additive = torch.zeros(text.attention_mask.shape, dtype=dtype, device=text.attention_mask.device)
+        additive.masked_fill_(~text.attention_mask, torch.finfo(dtype).min)
+        return language.read_text(self.mllm, text.input_ids, text.position_ids, additive, vision=vision)
+
+    def segment_targets(
+        self, queries: TargetQueries, features: ImageFeatures, person: segmenter.PersonPrompts | None = None
+    ) -> SegmentedTargets:
+        """Grounding, prompts, modulation and decoding of N targets, images of one vision grid at a time."""
+        n, size = len(queries), features.sam.size
+        order: list[Tensor] = []
+        decoded: list[tuple[segmenter.DecodedMasks, Tensor]] = []
+        coarse: list[Tensor | None] = [None] * n
+        grounded: list[tuple[Tensor, Grounding]] = []
+        for targets in _targets_by_grid(queries.image, features.vision.grids):
+            some = queries.pick(targets)
+            vision = torch.stack([features.vision.merged[i] for i in some.image.tolist()])
+            grounding = self.grounding(some, vision)
+            prompts = self.prompting(grounding, some.state, size)
+            sam_features = self.modulation(features.sam.pick(some.image), grounding.cues)
+            sparse, dense = self._with_person(prompts, person, targets, size)
+            masks = segmenter.decode_masks(self.sam, sam_features, sparse, dense)
+            decoded.append((masks, self.cores(sam_features.fine, masks.logits)))
+            order.append(targets)
+            grounded.append((targets, grounding))
+            if prompts.coarse is not None:
+                for k, target in enumerate(targets.tolist()):
+                    coarse[target] = prompts.coarse[k]
+        masks, cores = _in_order(order, decoded, features.sam)
+        return SegmentedTargets(masks, cores, tuple(coarse), tuple(grounded))
+
+    def _with_person(
+        self,
+        prompts: GroundedPrompts,
+        person: segmenter.PersonPrompts | None,
+        targets: Tensor,
+        size: tuple[int, int],
+    ) -> tuple[Tensor, Tensor | None]:
+        """GPG's prompts and, behind them, what a person pointed at."""
+        if person is None:
+            return prompts.sparse, prompts.dense
+        rows = targets.to(person.points.device)
+        masks = None if person.masks is None else person.masks[rows]
+        mine = segmenter.PersonPrompts(person.points[rows], person.labels[rows], masks)
+        sparse, change = segmenter.embed_prompts(self.sam, mine, size)
+        sparse = torch.cat([prompts.sparse, sparse.to(prompts.sparse.dtype)], dim=1)
+        if change is None or prompts.dense is None:
+            return sparse, prompts.dense if change is None else change
+        return sparse, prompts.dense + change
+
+
+def collect_queries(states: Tensor, text: PackedText) -> TargetQueries:
+    """Gather each target's words and its own state from the states [B,S,D]."""
+    mask = text.word_index >= 0
+    words = states[text.image[:, None], text.word_index.clamp(min=0)] * mask[..., None]
+    return TargetQueries(words, mask, states[text.image, text.query_index], text.image)
+
+
+def _targets_by_grid(image: Tensor, grids: list[tuple[int, int]]) -> list[Tensor]:
+    """Indices of targets whose images share a vision grid (in training there is one grid only)."""
+    groups: dict[tuple[int, int], list[int]] = {}
+    for target, i in enumerate(image.tolist()):
+        groups.setdefault(grids[i], []).append(target)
+    return [torch.tensor(group, device=image.device) for group in groups.values()]
+
+
+def _in_order(
+    order: list[Tensor], parts: list[tuple[segmenter.DecodedMasks, Tensor]], features: segmenter.SamFeatures
+) -> tuple[segmenter.DecodedMasks, Tensor]:
+    """Put the groups back into the order of the targets."""
+    if not parts:
+        height, width = (4 * side for side in features.size)
+        nothing = features.coarse.new_zeros(0)
+        maps = features.coarse.new_zeros(0, height, width)
+        return segmenter.DecodedMasks(maps, nothing, nothing), maps
+    if len(parts) == 1:
+        return parts[0]
+    back = torch.cat(order).argsort()
+    masks = segmenter.DecodedMasks(
+        torch.cat([m.logits for m, _ in parts])[back],
+        torch.cat([m.iou for m, _ in parts])[back],
+        torch.cat([m.objectness for m, _ in parts])[back],
+    )
+    return masks, torch.cat([c for _, c in parts])[back]
+
+
+def combined_score(config: Any, token: Tensor, objectness: Tensor, iou: Tensor) -> Tensor:
+    """The calibrated probability [N] that a target is there: see `ScoreConfig`."""
+    iou_logit = torch.logit(iou.float().clamp(1e-3, 1 - 1e-3))
+    total = config.bias + config.token * token.float() + config.object * objectness.float() + config.iou * iou_logit
+    return torch.sigmoid(total)
+
+
+AutoModel.register(GeoAgentConfig, GeoAgentModel)
