@@ -12,14 +12,11 @@ A line::
 ``image``        path below ``images/`` (or below the root)
 ``instruction``  what a person asks
 ``targets``      a list; ``[]`` means that nothing fits. Each has a ``phrase`` (what the answer calls it) and a
-``mask``:
-                 the path of a picture (non-zero = target), a COCO RLE ``{"size": [H, W], "counts": …}``, or polygons
-                 ``[[x0, y0, x1, y1, …], …]`` in pixels. An empty mask means: asked for, not there.
-                 Optional: ``class``, ``ignore`` (a mask of unknown pixels), ``instances`` (a list of masks),
-                 ``scorable``.
+                 ``mask``: the path of a picture (non-zero = target), a COCO RLE ``{"size": [H, W], "counts": …}``, or
+                 polygons ``[[x0, y0, x1, y1, …], …]`` in pixels. An empty mask means: asked for, not there.
+                 Optional: ``class``, ``ignore`` (a mask of unknown pixels), ``instances`` (masks), ``scorable``.
 ``answer``       optional: the full answer; phrases in ``<p>…</p>`` with ``<seg>`` (there) or ``<rej>`` (not there),
-one a
-                 target and in their order. Without it an answer is made from the phrases.
+                 one a target and in their order. Without it an answer is made from the phrases.
 ``id``, ``type``, ``source``   optional, copied unchanged to the records of an evaluation
 ``split``        optional: ``train``, ``val`` …; a line without it belongs to every split
 ``prompts``      optional: ``{"points": [[x, y, true]], "boxes": [[x0, y0, x1, y1]], "scribbles": [[[x, y], …]]}``

@@ -1,5 +1,4 @@
-"""What is known of each set of the real imagery collection: how complete its labels are, what size a pixel has, its
-terms.
+"""What is known of each set of the real imagery: how complete its labels are, what size a pixel has, its terms.
 
 Taken from the collection's README and the sets' own SOURCE.md. A class that a set does not annotate is unknown there,
 not absent; a class is *complete* in a set only where its description vouches for every object, because only then may a
@@ -86,8 +85,8 @@ _SETS = (
     ImagerySet(
         name="isaid-tiles",
         layout="coco",
-        # Not the roundabouts and courts, now and then unmarked, nor the cars, unmarked where they are a few pixels
-        long. complete=frozenset(
+        # Not roundabouts and courts, now and then unmarked, nor cars, unmarked where they are a few pixels long.
+        complete=frozenset(
             {"airplane", "helicopter", "ship", "storage tank", "large vehicle", "baseball diamond", "bridge", "harbor"}
             | {"swimming pool", "soccer field", "ground track field"}
         ),
