@@ -87,9 +87,9 @@ def shared(first: frozenset[str], second: frozenset[str]) -> float:
 _BLAND_TEXT = """
 area bath body bare bright building clear cover court date dirt dry facility farm field flat floor flow green ground
 high home house land large light line lot mast motor of on open ornamental outdoor paved place playing power road
-round salt shallow site small spot stand standing storage structure surface top tower traffic unit water wood yard zone
+round salt shallow site small spot stand standing storage running structure surface top tower traffic unit water wood yard zone
 """
-_BLAND = frozenset(stem(word) for word in _BLAND_TEXT.split())
+_BLAND = frozenset(stem(word) for word in [*_BLAND_TEXT.split(), *_STOP_WORDS])
 """Words of names that do not give a class away by themselves, as "water" does not mean flood water."""
 
 
