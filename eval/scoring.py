@@ -122,7 +122,7 @@ def score_masks(sample: Sample, record: SampleRecord, conventions: Sequence[Conv
         conventions={
             convention.name: convention.score([_known(t.mask, unknown) for t in present], answer, size)
             for convention in conventions
-            if convention.takes(int(sample.extra.get("question_index", 0)))
+            if convention.takes(question_number(sample) or 0)
         },
     )
 
@@ -136,12 +136,19 @@ def groups_of(sample: Sample) -> dict[str, tuple[str, ...]]:
         groups["class"] = classes
     if sample.source:
         groups["source"] = (sample.source,)
-    for dimension in ("subset", "granularity", "reasoning", "wording"):
+    for dimension in ("granularity", "reasoning", "wording"):
         if sample.extra.get(dimension) is not None:
             groups[dimension] = (str(sample.extra[dimension]),)
-    if "question_index" in sample.extra:
-        groups["question"] = ("first" if int(sample.extra["question_index"]) == 0 else "further",)
+    number = question_number(sample)
+    if number is not None:
+        groups["question"] = ("first" if number == 0 else "further",)
     return groups
+
+
+def question_number(sample: Sample) -> int | None:
+    """Which of several questions about one label this is, from 0; None where the dataset asks only one."""
+    number = sample.extra.get("question")
+    return number if isinstance(number, int) else None
 
 
 def _usable(target: LabelledTarget) -> bool:
