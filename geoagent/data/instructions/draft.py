@@ -108,9 +108,11 @@ class Draw:
         return asked, tidy(plain.format(x=noun.counted(number), one=noun.one, **values)), noun.is_plural(number)
 
     def answer(self, kind: str, referent: Referent, key: str | None = None) -> str:
-        """An answer about one referent."""
-        sentence = self.choose(phrasing.answers(kind, key))
-        return answer(sentence, referent)
+        """An answer about one referent; "3 of 7" only where every one of the seven is annotated."""
+        sentences = phrasing.answers(kind, key)
+        if "all" not in referent.facts:
+            sentences = tuple(s for s in sentences if "{all}" not in s)
+        return answer(self.choose(sentences), referent)
 
 
 @cache

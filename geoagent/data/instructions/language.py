@@ -101,7 +101,7 @@ def as_typed(text: str, rng: Generator, *, typos: bool) -> str:
 
 def misspell(text: str, rng: Generator) -> str:
     """``text`` with one slip of the finger: two letters swapped, one left out or one doubled, never the first one."""
-    long_words = [m for m in re.finditer(r"[A-Za-z]{4,}", text)]
+    long_words = list(re.finditer(r"[A-Za-z]{4,}", text))
     if not long_words:
         return text
     word = long_words[int(rng.integers(len(long_words)))]

@@ -1,7 +1,7 @@
 """The wordings: read from ``geoagent/data/phrasing``, with a fifth of each list held out for testing.
 
-A list's wordings are ranked by their SHA-256; the first fifth (at least one) is held out. So the choice depends on nothing
-but the words, and adding a wording moves at most one other across. Names of classes and answers are used everywhere.
+A list's wordings are ranked by their SHA-256; the first fifth (at least one) is held out. So the choice depends on
+nothing but the words, and adding a wording moves at most one other across. Names and answers are used everywhere.
 """
 
 import hashlib
@@ -36,7 +36,8 @@ HELD_OUT = 5
 
 
 @cache
-def _read(name: str) -> Mapping[str, Any]:
+def contents(name: str) -> Mapping[str, Any]:
+    """What a file of wordings holds: lists by key."""
     text = (files("geoagent.data") / "phrasing" / f"{name}.yaml").read_text("utf-8")
     record: Mapping[str, Any] = yaml.safe_load(text)
     return record
@@ -60,13 +61,13 @@ def _part_of(texts: Sequence[str], split: Split) -> tuple[str, ...]:
 
 def keys(kind: str) -> tuple[str, ...]:
     """The lists of wordings in one file."""
-    return tuple(_read(kind))
+    return tuple(contents(kind))
 
 
 @cache
 def wordings(kind: str, key: str, split: Split) -> tuple[str, ...]:
     """The wordings of a list that ``split`` may use."""
-    return _part_of(_read(kind)[key], split)
+    return _part_of(contents(kind)[key], split)
 
 
 @cache
@@ -77,18 +78,18 @@ def implicit(class_name: str, split: Split) -> tuple[str, ...]:
 
 def main_wording(kind: str, key: str) -> str:
     """The plain wording that opens a list: answers describe their targets by it."""
-    first: str = _read(kind)[key][0]
+    first: str = contents(kind)[key][0]
     return first
 
 
 def answers(kind: str, key: str | None = None) -> tuple[str, ...]:
     """The answer sentences of a kind."""
-    found = _read("answers")[kind]
+    found = contents("answers")[kind]
     return tuple(found if key is None else found[key])
 
 
 @cache
 def part_short_name(class_name: str) -> tuple[str, str]:
-    """Singular and plural of a part named beside its whole: the wing of …"""
-    singular, plural = _read("part_short_names")[class_name]
+    """Singular and plural of a part named beside its whole, as in "the wing of this plane"."""
+    singular, plural = contents("part_short_names")[class_name]
     return singular, plural

@@ -185,7 +185,7 @@ class SceneIndex:
         if key not in self._trees:
             self._trees[key] = cKDTree(np.concatenate([a.outline for a in anchors]))
         tree = self._trees[key]
-        gaps = np.array([tree.query(t.outline)[0].min() for t in things], dtype=np.float64)
+        gaps = np.array([np.min(tree.query(t.outline)[0]) for t in things], dtype=np.float64)
         for i, thing in enumerate(things):
             x, y = (int(v) for v in thing.centre)
             if any(a.covers(x, y) for a in anchors):

@@ -1,9 +1,10 @@
-"""Questions about one object: the largest, the northernmost, the only one, the red one. Only where it is clear which."""
+"""Questions about one object, only where it is clear which: the largest, the northernmost, the only, the red one."""
 
 from collections.abc import Callable, Sequence
 from math import hypot
 
 from geoagent.data.classes import CLASSES
+from geoagent.data.instructions import phrasing
 from geoagent.data.instructions.draft import Draft, Draw, Referent
 from geoagent.data.instructions.language import Noun
 from geoagent.data.instructions.scene import SPECK, Thing
@@ -99,8 +100,6 @@ def _one(name: str, asked: str, phrase: str, thing: Thing | None, reasons: str) 
 
 def why(draw: Draw, key: str) -> str:
     """A clause that says what sets the object apart."""
-    from geoagent.data.instructions import phrasing
-
     return draw.choose(phrasing.answers("why", key))
 
 
@@ -108,8 +107,8 @@ def in_vain(draw: Draw, name: str) -> Referent:
     """One object of a class that the scene does not show."""
     noun: Noun = draw.noun(name)
     places = [*SIDES, "largest", "smallest", "centre"] if draw.index.north_up else ["left", "right", "top", "largest"]
-    asked, phrase, _ = draw.describe("instance", draw.choose(places), noun, 1)
-    return _one(name, asked, phrase, None, "")
+    asked, _, _ = draw.describe("instance", draw.choose(places), noun, 1)
+    return _one(name, asked, noun.one, None, "")
 
 
 def pick(draw: Draw, key: str, things: Sequence[Thing]) -> tuple[Thing, dict[str, str]] | None:
