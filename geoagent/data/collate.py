@@ -114,7 +114,7 @@ def _append_question(
     start = len(sequence.ids)
     words = list(range(start, start + len(question)))
     first = start + len(question) + len(turn)
-    spans = phrase_spans(answer, processor.ids)
+    spans = marks.phrase_spans(answer, processor.ids)
     if len(spans) != len(sample.targets):
         raise ValueError(
             f"{sample.id}: the answer marks {len(spans)} phrases but there are {len(sample.targets)} targets: "
@@ -128,21 +128,6 @@ def _append_question(
     sequence.ids += block
     sequence.positions.append((follow + torch.arange(len(block))).expand(3, -1))
     sequence.block += [number] * len(block)
-
-
-def phrase_spans(answer: Sequence[int], ids: marks.TokenIds) -> list[tuple[range, int]]:
-    """For each marked phrase of an answer: the places of its tokens and of its decision."""
-    spans: list[tuple[range, int]] = []
-    start = None
-    phrase = range(0)
-    for place, token in enumerate(answer):
-        if token == ids.open:
-            start = place + 1
-        elif token == ids.close and start is not None:
-            phrase, start = range(start, place), None
-        elif token in ids.decisions:
-            spans.append((phrase, place))
-    return spans
 
 
 def _pack(sequences: Sequence[_Sequence], processor: GeoAgentProcessor) -> PackedText:

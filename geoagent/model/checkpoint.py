@@ -19,14 +19,12 @@ from geoagent.model.pipeline import GeoAgentModel
 from geoagent.model.processor import GeoAgentProcessor
 from geoagent.types import GeoAgentError
 
-Quantization = Literal["4bit", "8bit"]
-
 STAGES = ("grounding", "prompting", "modulation", "cores")
 """The modules between the two stock models: always trained whole."""
 
 
 def from_stock(
-    mllm: str, sam: str, *, dtype: torch.dtype | None = None, quantize: Quantization | None = None, **parts: Any
+    mllm: str, sam: str, *, dtype: torch.dtype | None = None, quantize: str | None = None, **parts: Any
 ) -> tuple[GeoAgentModel, GeoAgentProcessor]:
     """A model of stock checkpoints (folders or hub ids) with untrained stages between them.
 
@@ -54,7 +52,7 @@ def from_stock(
 
 
 def from_folder(
-    folder: str | Path, *, dtype: torch.dtype | None = None, quantize: Quantization | None = None
+    folder: str | Path, *, dtype: torch.dtype | None = None, quantize: str | None = None
 ) -> tuple[GeoAgentModel, GeoAgentProcessor]:
     """What ``save_pretrained`` of model and processor wrote (a folder or a hub id)."""
     config = GeoAgentConfig.from_pretrained(folder)
@@ -63,7 +61,7 @@ def from_folder(
     return model, GeoAgentProcessor.from_pretrained(folder, config)
 
 
-def quantization(bits: Quantization) -> BitsAndBytesConfig:
+def quantization(bits: str) -> BitsAndBytesConfig:
     """4- or 8-bit weights for the language model; everything that draws masks stays as it is."""
     untouched = [*STAGES, "sam", "lm_head", "visual"]
     if bits == "4bit":

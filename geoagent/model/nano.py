@@ -35,7 +35,7 @@ CONTROL_TOKENS = (
     "<|image_pad|>",
     "<|video_pad|>",
 )
-VOCABULARY = 6144
+VOCABULARY = 5120
 SIDE = 512
 
 # Qwen's template for one conversation, without the parts that nano never uses (tools, video).
@@ -80,7 +80,7 @@ def _cased(corpus: Iterable[str]) -> Iterator[str]:
         yield f" {line.lower()}"
 
 
-def nano_config(vocabulary: int, tokenizer: PreTrainedTokenizerFast) -> GeoAgentConfig:
+def nano_config(tokenizer: PreTrainedTokenizerFast) -> GeoAgentConfig:
     """Sizes of nano."""
 
     def token(name: str) -> int:
@@ -88,9 +88,9 @@ def nano_config(vocabulary: int, tokenizer: PreTrainedTokenizerFast) -> GeoAgent
 
     mllm = Qwen3VLConfig(
         text_config={
-            "vocab_size": vocabulary,
+            "vocab_size": len(tokenizer),
             "hidden_size": 256,
-            "intermediate_size": 704,
+            "intermediate_size": 640,
             "num_hidden_layers": 4,
             "num_attention_heads": 4,
             "num_key_value_heads": 4,

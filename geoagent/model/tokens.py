@@ -75,6 +75,21 @@ def parse_answer(answer: str) -> tuple[MarkedPhrase, ...]:
     return tuple(MarkedPhrase(m["phrase"].strip(), m["decision"] == SEG) for m in _MARKED.finditer(answer))
 
 
+def phrase_spans(answer: Sequence[int], ids: TokenIds) -> list[tuple[range, int]]:
+    """For each marked phrase of an answer: the places of its tokens and of its decision."""
+    spans: list[tuple[range, int]] = []
+    start = None
+    phrase = range(0)
+    for place, token in enumerate(answer):
+        if token == ids.open:
+            start = place + 1
+        elif token == ids.close and start is not None:
+            phrase, start = range(start, place), None
+        elif token in ids.decisions:
+            spans.append((phrase, place))
+    return spans
+
+
 def plain_answer(answer: str) -> str:
     """The answer without marks."""
     text = answer
@@ -100,13 +115,14 @@ class AnswerGrammar:
     """Says, token by token, what one answer may go on with.
 
     Outside a phrase: words, ``<p>`` or the end. Inside: words, then ``</p>``. After ``</p>``: only ``<seg>`` or
-    ``<rej>``. In ``brief`` style there are no words outside phrases.
+    ``<rej>``. In ``brief`` style there are no words outside phrases. What was begun is finished within ``max_tokens``.
     """
 
     def __init__(
         self,
         ids: TokenIds,
         *,
+        max_tokens: int,
         max_targets: int,
         max_phrase_tokens: int,
         min_targets: int = 0,
@@ -114,6 +130,7 @@ class AnswerGrammar:
         may_reject: bool = True,
     ) -> None:
         self.ids = ids
+        self.left = max_tokens
         self.max_targets = max_targets
         self.max_phrase_tokens = max_phrase_tokens
         self.min_targets = min_targets
@@ -123,31 +140,40 @@ class AnswerGrammar:
         self.phrase_length = -1  # -1: outside a phrase
         self.deciding = False
 
+    @property
+    def owes(self) -> bool:
+        """Whether a target must still come."""
+        return self.targets < self.min_targets
+
     def allowed(self) -> Sequence[int] | None:
         """The only tokens that may follow, or None where `banned` says it shorter."""
         if self.deciding:
             return self.ids.decisions if self.may_reject else (self.ids.seg,)
-        if self.phrase_length >= self.max_phrase_tokens:
-            return (self.ids.close,)
-        if self.phrase_length < 0 and self.brief:
-            options = () if self.targets < self.min_targets else self.ids.stops
-            return (*options, self.ids.open) if self.targets < self.max_targets else options
+        if self.phrase_length >= 0:
+            over = self.phrase_length >= self.max_phrase_tokens or self.left <= _END_OF_PHRASE
+            return (self.ids.close,) if over else None
+        if self.owes and self.left <= self.max_phrase_tokens + _SHORTEST_TARGET:
+            return (self.ids.open,)
+        if self.brief:
+            end = () if self.owes else self.ids.stops
+            return (*end, self.ids.open) if self._may_open() else end
         return None
 
     def banned(self) -> Sequence[int]:
         """Tokens that may not follow, where `allowed` is None."""
         if self.phrase_length < 0:
             closed = (self.ids.close, *self.ids.decisions, *self.ids.forbidden)
-            return closed if self.targets < self.max_targets else (*closed, self.ids.open)
+            return closed if self._may_open() else (*closed, self.ids.open)
         inside = (self.ids.open, *self.ids.decisions, *self.ids.stops, *self.ids.forbidden)
         return inside if self.phrase_length > 0 else (*inside, self.ids.close)
 
     def must_open(self, token: int) -> bool:
         """Whether the answer wants to end although a target is still owed."""
-        return token in self.ids.stops and self.targets < self.min_targets
+        return token in self.ids.stops and self.owes
 
     def advance(self, token: int) -> None:
         """Take note of the token that was written."""
+        self.left -= 1
         if self.deciding:
             self.deciding = False
             self.targets += 1
@@ -157,3 +183,12 @@ class AnswerGrammar:
             self.phrase_length, self.deciding = -1, True
         elif self.phrase_length >= 0:
             self.phrase_length += 1
+
+    def _may_open(self) -> bool:
+        return self.targets < self.max_targets and self.left >= _SHORTEST_TARGET
+
+
+_END_OF_PHRASE = 2
+"""``</p>`` and a decision."""
+_SHORTEST_TARGET = 4
+"""``<p>``, a word, ``</p>`` and a decision."""

@@ -1,0 +1,243 @@
+"""From an image and a question to a `Prediction`: the only way anything else touches the models.
+
+model = geoagent.load("nano")
+model.segment("port.tif", "Where is fuel kept?")        # one question
+scene = model.open("port.tif"); scene.ask("…"); scene.ask("…")   # the image is encoded once
+model.segment_batch([("a.png", "…"), ("b.png", "…")])    # many images together
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from geoagent.geo.raster import Raster, read_image
+from geoagent.model.instances import resize_logits, split_instances
+from geoagent.model.pipeline import GeoAgentModel
+from geoagent.model.processor import GeoAgentProcessor
+from geoagent.model.requests import Draft, DraftTarget, Grounder, Request
+from geoagent.model.tokens import plain_answer
+from geoagent.model.zoo import load_grounder
+from geoagent.types import GeoAgentError, Instance, Mask, Prediction, Prompts, Target
+
+IMAGES_AT_ONCE = 8
+
+
+def load(
+    name: str = "nano",
+    *,
+    device: str | None = None,
+    dtype: torch.dtype | str | None = None,
+    quantize: str | None = None,
+    grounding: str | None = None,
+    mllm: str | None = None,
+    sam: str | None = None,
+) -> "Predictor":
+    """Load a model.
+
+    Args:
+        name: A name that ``geoagent models`` lists, a folder, or a hub id of a geoagent checkpoint.
+        device: ``cpu``, ``cuda``, ``cuda:1``…; None: a GPU where there is one.
+        dtype: Of the weights, such as ``torch.bfloat16`` or ``"bfloat16"``; None: float32 on a CPU, bfloat16 on a GPU.
+        quantize: ``4bit`` or ``8bit``, of the language model only.
+        grounding: ``query`` (trained) or ``boxes`` (stock models, no training); None: what the model was made for.
+        mllm: With ``sam``: a stock Qwen-VL checkpoint to use instead of a named model.
+        sam: A stock SAM2 checkpoint.
+    """
+    grounder, label = load_grounder(
+        name, device=device, dtype=dtype, quantize=quantize, grounding=grounding, mllm=mllm, sam=sam
+    )
+    return Predictor(grounder, label)
+
+
+class Predictor:
+    """A model with its way of grounding."""
+
+    def __init__(self, grounder: Grounder, name: str) -> None:
+        self.grounder = grounder
+        self.name = name
+
+    @property
+    def model(self) -> GeoAgentModel:
+        """The networks."""
+        return self.grounder.model
+
+    @property
+    def processor(self) -> GeoAgentProcessor:
+        """Their preprocessing."""
+        return self.grounder.processor
+
+    def open(self, image: Any, **reading: Any) -> "SceneSession":
+        """Encode an image once, to ask it many questions; ``reading`` goes to `geoagent.geo.raster.read_image`."""
+        raster = image if isinstance(image, Raster) else read_image(image, **reading)
+        return SceneSession(self, raster, self.grounder.encode([raster.pixels])[0])
+
+    def segment(
+        self,
+        image: Any,
+        text: str = "",
+        *,
+        points: Sequence[Sequence[float]] = (),
+        boxes: Sequence[Sequence[float]] = (),
+        scribbles: Sequence[Sequence[Sequence[float]]] = (),
+        masks: Sequence[Mask] = (),
+        brief: bool = False,
+        **reading: Any,
+    ) -> Prediction:
+        """Ask one question about one image.
+
+        Args:
+            image: A path, PIL image, array, open rasterio dataset or DataArray.
+            text: The question; may be empty when something is pointed at.
+            points: ``(x, y)`` or ``(x, y, positive)`` in pixels.
+            boxes: ``(x0, y0, x1, y1)`` in pixels.
+            scribbles: Polylines of ``(x, y)`` in pixels.
+            masks: bool [H,W], rough outlines.
+            brief: Phrases only, without sentences: faster.
+            reading: Bands, region, stretch …, see `geoagent.geo.raster.read_image`.
+        """
+        session = self.open(image, **reading)
+        return session.ask(text, points=points, boxes=boxes, scribbles=scribbles, masks=masks, brief=brief)
+
+    def segment_batch(self, questions: Sequence[tuple[Any, str]], *, brief: bool = False) -> list[Prediction]:
+        """Answer many ``(image, text)`` at once: one pass of each network over up to eight of them."""
+        predictions: list[Prediction] = []
+        for start in range(0, len(questions), IMAGES_AT_ONCE):
+            some = questions[start : start + IMAGES_AT_ONCE]
+            began = time.perf_counter()
+            rasters = [image if isinstance(image, Raster) else read_image(image) for image, _ in some]
+            encoded = self.grounder.encode([raster.pixels for raster in rasters])
+            sessions = [SceneSession(self, r, e) for r, e in zip(rasters, encoded, strict=True)]
+            asked = [(s, text, Prompts()) for s, (_, text) in zip(sessions, some, strict=True)]
+            predictions += self.answer(asked, brief=brief, began=began)
+        return predictions
+
+    def answer(
+        self,
+        asked: Sequence[tuple["SceneSession", str, Prompts]],
+        *,
+        brief: bool = False,
+        began: float | None = None,
+    ) -> list[Prediction]:
+        """Answer questions about open scenes together; ``began`` is when the clock started."""
+        began = time.perf_counter() if began is None else began
+        requests = []
+        for session, text, prompts in asked:
+            if not text.strip() and not prompts:
+                raise GeoAgentError("nothing was asked: give a text, or point at something")
+            height, width = session.raster.info.size
+            prompts.check_inside(width, height)
+            requests.append(Request(session.encoded, (height, width), text, prompts, brief))
+        drafts = self.grounder.answer(requests)
+        predictions = [
+            self._prediction(draft, session.raster, text)
+            for draft, (session, text, _) in zip(drafts, asked, strict=True)
+        ]
+        seconds = (time.perf_counter() - began) / max(len(asked), 1)
+        return [replace(prediction, seconds=seconds) for prediction in predictions]
+
+    def _prediction(self, draft: Draft, raster: Raster, text: str) -> Prediction:
+        warnings = list(draft.warnings)
+        if not self.model.config.trained and self.grounder.needs_training:
+            warnings.append(f"{self.name} has untrained weights: its answers mean nothing")
+        return Prediction(
+            answer=plain_answer(draft.marked_answer),
+            marked_answer=draft.marked_answer,
+            candidates=tuple(_target(t, raster) for t in draft.targets),
+            image=raster.info,
+            instruction=text,
+            model=self.name,
+            threshold=self.model.config.score.threshold,
+            tokens=draft.tokens,
+            warnings=tuple(warnings),
+        )
+
+
+class SceneSession:
+    """An image that was encoded once; each question costs only its own words and masks."""
+
+    def __init__(self, predictor: Predictor, raster: Raster, encoded: Any) -> None:
+        self.predictor = predictor
+        self.raster = raster
+        self.encoded = encoded
+
+    def ask(
+        self,
+        text: str = "",
+        *,
+        points: Sequence[Sequence[float]] = (),
+        boxes: Sequence[Sequence[float]] = (),
+        scribbles: Sequence[Sequence[Sequence[float]]] = (),
+        masks: Sequence[Mask] = (),
+        prompts: Prompts | None = None,
+        brief: bool = False,
+    ) -> Prediction:
+        """Ask a question, see `Predictor.segment`; ``prompts`` replaces the four kinds of pointing."""
+        pointed = prompts or make_prompts(points, boxes, scribbles, masks)
+        return self.predictor.answer([(self, text, pointed)], brief=brief)[0]
+
+    def ask_many(self, texts: Sequence[str], *, brief: bool = False) -> list[Prediction]:
+        """Ask independent questions together."""
+        return self.predictor.answer([(self, text, Prompts()) for text in texts], brief=brief)
+
+
+def make_prompts(
+    points: Sequence[Sequence[float]] = (),
+    boxes: Sequence[Sequence[float]] = (),
+    scribbles: Sequence[Sequence[Sequence[float]]] = (),
+    masks: Sequence[Mask] = (),
+) -> Prompts:
+    """Turn loose coordinates into `Prompts`, with a clear error for a malformed one."""
+    for point in points:
+        if len(point) not in (2, 3):
+            raise GeoAgentError(f"a point is x, y or x, y, positive, not {tuple(point)}")
+    for box in boxes:
+        if len(box) != 4:
+            raise GeoAgentError(f"a box is x0, y0, x1, y1, not {tuple(box)}")
+    for scribble in scribbles:
+        if not scribble or any(len(p) != 2 for p in scribble):
+            raise GeoAgentError("a scribble is a list of x, y")
+    return Prompts(
+        points=tuple((float(p[0]), float(p[1]), bool(p[2]) if len(p) > 2 else True) for p in points),
+        boxes=tuple((float(b[0]), float(b[1]), float(b[2]), float(b[3])) for b in boxes),
+        scribbles=tuple(tuple((float(x), float(y)) for x, y in line) for line in scribbles),
+        masks=tuple(np.asarray(mask, dtype=np.bool_) for mask in masks),
+    )
+
+
+def _target(draft: DraftTarget, raster: Raster) -> Target:
+    """Bring a draft to the image's own size and tell its objects apart."""
+    size = raster.info.size
+    logits = resize_logits(draft.logits[None], size)[0]
+    probability = logits.sigmoid().cpu().numpy()
+    mask = (logits > 0).cpu().numpy()
+    if raster.valid is not None:
+        mask &= raster.valid
+    if draft.objects is not None:
+        instances = _decoded_instances(draft, raster)
+    else:
+        cores = None
+        if draft.cores is not None:
+            cores = resize_logits(draft.cores[None], size)[0].sigmoid().cpu().numpy()
+        instances = split_instances(mask, probability, cores)
+    coarse = None if draft.coarse is None else draft.coarse.sigmoid().float().cpu().numpy()
+    return Target(phrase=draft.phrase, score=draft.score, mask=mask, instances=instances, coarse=coarse)
+
+
+def _decoded_instances(draft: DraftTarget, raster: Raster) -> tuple[Instance, ...]:
+    """Objects that were decoded one by one: each is what its own mask says."""
+    instances: list[Instance] = []
+    for thing in draft.objects or ():
+        mask = (resize_logits(thing.logits[None], raster.info.size)[0] > 0).cpu().numpy()
+        if raster.valid is not None:
+            mask &= raster.valid
+        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+        if rows.size:
+            box = (int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
+            crop = mask[box[1] : box[3], box[0] : box[2]]
+            number = len(instances) + 1
+            instances.append(Instance(id=number, box=box, crop=crop, score=thing.score, image_size=raster.info.size))
+    return tuple(instances)
