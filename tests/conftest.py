@@ -1,0 +1,46 @@
+"""What holds for every test: no network, few threads, and in CI no silent skips of the parts that users rely on."""
+
+import os
+from collections.abc import Generator
+
+import pytest
+
+# Before numpy and torch are imported. The tensors of the tests are tiny: more than two threads wait for each other.
+THREADS = str(min(2, os.cpu_count() or 1))
+for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(variable, THREADS)
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+CI = bool(os.environ.get("GEOAGENT_CI"))
+IMAGERY = "GEOAGENT_IMAGERY"
+"""Real imagery is not part of the project; modules of tests that need it skip where this variable names no folder."""
+
+
+def _fail_instead(report: pytest.TestReport | pytest.CollectReport, what: str) -> None:
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    report.outcome = "failed"
+    report.longrepr = f"{what} must run in CI, but was skipped: {reason}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """In CI a skipped test of a named component is a failure."""
+    report = yield
+    if CI and report.skipped and item.get_closest_marker("component"):
+        _fail_instead(report, "a test of a component")
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """In CI a module skips as a whole (``importorskip``) only for want of real imagery: its marks are not known yet."""
+    report = yield
+    if CI and report.skipped and IMAGERY not in str(report.longrepr):
+        _fail_instead(report, "a module of tests")
+    return report
