@@ -8,9 +8,9 @@ is copied into this project.
 """
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import numpy as np
 
@@ -18,15 +18,13 @@ from geoagent.data.coco import CocoScenes
 from geoagent.data.dataset import require, require_split
 from geoagent.data.imagery_sets import IMAGERY_SETS, ImagerySet
 from geoagent.data.index_masks import IndexMaskScenes, InstanceMaskScenes
-from geoagent.data.instructions import make_samples
-from geoagent.data.scenes import JoinedScenes, QuestionedScenes, SceneSource
+from geoagent.data.questioned import QuestionedScenes, Wordings, question_maker
+from geoagent.data.scenes import JoinedScenes, SceneSource
 from geoagent.data.ucmerced import UCMercedScenes
 from geoagent.types import AnnotatedScene, GeoAgentError, Sample
 
 ENVIRONMENT = "GEOAGENT_IMAGERY"
 SPLITS = ("train", "val")
-
-Wordings = Literal["train", "test"]
 
 
 def imagery_root() -> Path:
@@ -50,7 +48,7 @@ class ImageryDataset(QuestionedScenes):
         questions_per_image: How many of each image.
         seed: Another seed asks other questions.
         wordings: ``train`` or the held-out ``test`` wordings; by default those that belong to the split.
-        kinds: Kinds of question; None asks all that a scene allows.
+        kinds: Weights of the kinds of question; None takes the usual ones.
         sets: Only these folders; None takes all.
         only_open: Only sets under an open licence.
     """
@@ -63,25 +61,38 @@ class ImageryDataset(QuestionedScenes):
         questions_per_image: int = 8,
         seed: int = 0,
         wordings: Wordings | None = None,
-        kinds: Sequence[str] | None = None,
+        kinds: Mapping[str, float] | None = None,
         sets: Iterable[str] | None = None,
         only_open: bool = False,
     ) -> None:
         require_split(split, SPLITS, "the imagery collection")
         sources = open_sets(root, split, sets=sets, only_open=only_open)
+        if kinds is not None and not kinds.get("chat"):
+            # Captioned places have no masks: nothing but plain questions can be asked about them.
+            sources = [source for source in sources if not isinstance(source, UCMercedScenes)]
         joined = JoinedScenes("imagery", split, sources)
-        self._wordings: Wordings = wordings or ("train" if split == "train" else "test")
-        self._kinds = kinds
+        self._ask_labels = question_maker(split, wordings, kinds)
+        self._ask_place = question_maker(split, wordings, {"chat": 1.0})
         self._captioned: dict[str, UCMercedScenes] = {s.name: s for s in sources if isinstance(s, UCMercedScenes)}
         super().__init__(joined, self._make, questions_per_image, seed)
 
-    def _make(self, scene: AnnotatedScene, count: int, rng: np.random.Generator) -> list[Sample]:
+    def _make(self, scene: AnnotatedScene, count: int, rng: np.random.Generator) -> Sequence[Sample]:
         captioned = self._captioned.get(scene.source)
-        asked = captioned.plain_questions(scene) if captioned else []
+        if captioned is None:
+            return self._ask_labels(scene, count, rng)
         # Half of what is asked about a captioned image are people's own questions, as far as there are any.
+        asked = captioned.plain_questions(scene)
         chosen = rng.permutation(len(asked))[: (count + 1) // 2].tolist()
-        made = make_samples(scene, count - len(chosen), rng, split=self._wordings, kinds=self._kinds)
-        return [asked[number] for number in chosen] + list(made)
+        return [*(asked[number] for number in chosen), *self._ask_place(scene, count - len(chosen), rng)]
+
+
+def each_set(root: Path, split: str = "train", *, only_open: bool = False, **options: Any) -> list[ImageryDataset]:
+    """One dataset a set, to be weighted by `geoagent.data.mixture`; ``options`` as for `ImageryDataset`."""
+    names = [source.name for source in open_sets(root, split, only_open=only_open)]
+    each = [ImageryDataset(root, split, sets=[name], **options) for name in names]
+    for name, dataset in zip(names, each, strict=True):
+        dataset.name = f"imagery/{name}"
+    return each
 
 
 def open_sets(

@@ -1,8 +1,9 @@
 """What is known of each set of the real imagery: how complete its labels are, what size a pixel has, its terms.
 
-Taken from the collection's README and the sets' own SOURCE.md. A class that a set does not annotate is unknown there,
-not absent; a class is *complete* in a set only where its description vouches for every object, because only then may a
-question claim that something is missing, or ask how many there are.
+Taken from the collection's README, the sets' own SOURCE.md and a look at the labels drawn over the images. A class that
+a set does not annotate is unknown there, not absent; a class is *complete* in a set only where its description vouches
+for every object and nothing was seen to be missing, because only then may a question claim that something is not there,
+or ask how many there are.
 """
 
 from collections.abc import Mapping
@@ -42,7 +43,6 @@ _SETS = (
     ImagerySet(
         name="airplanes-airbus",
         layout="coco",
-        complete=frozenset({"airplane"}),
         terms="CC BY-NC-SA 4.0, credit Airbus DS Geo / CNES",
         gsd_m=0.5,
     ),
@@ -80,15 +80,15 @@ _SETS = (
         terms="GSI content terms (compatible with CC BY 4.0), credit the Geospatial Information Authority of Japan",
         gsd_m=0.2,
     ),
-    ImagerySet(name="helipads-sao-paulo", layout="coco", complete=frozenset({"helipad"}), terms=_UNCLEAR, gsd_m=0.27),
+    ImagerySet(name="helipads-sao-paulo", layout="coco", terms=_UNCLEAR, gsd_m=0.27),
     ImagerySet(name="hokkaido-iburi-landslides", layout="index", terms="CC BY-NC 4.0"),
     ImagerySet(
         name="isaid-tiles",
         layout="coco",
-        # Not roundabouts and courts, now and then unmarked, nor cars, unmarked where they are a few pixels long.
+        # Roundabouts, courts, flyovers and piers are now and then unmarked, cars where they are a few pixels long.
         complete=frozenset(
-            {"airplane", "helicopter", "ship", "storage tank", "large vehicle", "baseball diamond", "bridge", "harbor"}
-            | {"swimming pool", "soccer field", "ground track field"}
+            {"airplane", "helicopter", "ship", "storage tank", "large vehicle", "baseball diamond", "swimming pool"}
+            | {"soccer field", "ground track field"}
         ),
         terms=_RESEARCH,
     ),
@@ -129,7 +129,6 @@ _SETS = (
     ImagerySet(
         name="vehicles-minsk-munich",
         layout="coco",
-        complete=frozenset({"bus", "truck"}),
         open_licence=True,
         terms="CC BY 3.0 (KIT AIS) and CC BY-SA (Kharuzhy, Minsk OSM community)",
     ),

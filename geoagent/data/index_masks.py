@@ -21,6 +21,7 @@ from geoagent.data.images import list_images, read_index, read_rgb
 from geoagent.data.scenes import object_from_mask
 from geoagent.types import AnnotatedScene, GeoAgentError, ImageInfo, SceneObject
 
+_MAX_UNLABELLED = 0.05
 _REST = ("background", "other", "ignore", "unlabeled", "unlabelled", "not a", "not an")
 
 
@@ -28,7 +29,8 @@ class IndexMaskScenes:
     """Images with dense class masks as annotated scenes.
 
     An area class (road, water) becomes one object; things (pools, buildings) become their connected pieces, marked
-    ``merged`` because neighbours that touch are one piece: they can be found and measured, not counted.
+    ``merged`` because neighbours that touch are one piece: they can be found and measured, not counted. Classes are
+    complete only in images that are labelled nearly everywhere, things only where there are none.
     """
 
     def __init__(
@@ -37,17 +39,19 @@ class IndexMaskScenes:
         *,
         split: str | None = None,
         name: str | None = None,
-        complete: frozenset[str] = frozenset(),
+        complete: frozenset[str] | None = None,
         gsd_m: float | None = None,
         scorable: bool = True,
     ) -> None:
         self.name = name or root.name
         self.split = split or "all"
-        self.complete, self._gsd_m, self._scorable = complete, gsd_m, scorable
+        self._gsd_m, self._scorable = gsd_m, scorable
         table = read_json(root / "classes.json")
         self._ignore_id: int | None = table.get("ignore_id")
         splits: Mapping[str, str] = table["split"]
         self._classes, unknown = self._read_classes(table["classes"])
+        named = frozenset(name for name in self._classes.values() if name)
+        self.complete = named if complete is None else complete
         self.remarks: tuple[str, ...] = (
             (f"no class is known for {', '.join(unknown)}: those pixels are left out",) if unknown else ()
         )
@@ -96,18 +100,24 @@ class IndexMaskScenes:
             )
         unnamed = [number for number, name in self._classes.items() if name is None]
         ignore = np.isin(labels, [*unnamed, *([] if self._ignore_id is None else [self._ignore_id])])
+        objects = self._objects(labels)
         height, width = labels.shape
         return AnnotatedScene(
             id=self.scene_id(index),
             image=pixels,
-            objects=tuple(self._objects(labels)),
-            complete=self.complete,
+            objects=tuple(objects),
+            complete=self._complete_here(objects) if ignore.mean() <= _MAX_UNLABELLED else frozenset(),
             ignore=ignore if ignore.any() else None,
             gsd_m=self._gsd_m,
             source=self.name,
             split=split,
             info=ImageInfo(width=width, height=height, gsd_m=self._gsd_m, path=str(image_path)),
         )
+
+    def _complete_here(self, objects: list[SceneObject]) -> frozenset[str]:
+        """Of things, only those that are nowhere to be seen: the number of merged ones is not known."""
+        merged = {thing.class_name for thing in objects if thing.attributes.get("merged")}
+        return self.complete - merged
 
     def _objects(self, labels: NDArray[np.int64]) -> list[SceneObject]:
         objects: list[SceneObject] = []

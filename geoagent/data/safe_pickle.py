@@ -13,9 +13,7 @@ _NUMPY_MODULES = ("numpy", "numpy.core.multiarray", "numpy._core.multiarray")
 
 
 class _NumberType:
-    """Stands in for ``numpy.dtype`` while unpickling: plain numbers only, so that no object array can be smuggled
-    in.
-    """
+    """Stands in for ``numpy.dtype`` while unpickling: plain numbers only, no smuggled object arrays."""
 
     def __init__(self, code: str, *_: object) -> None:
         kind = np.dtype(code)

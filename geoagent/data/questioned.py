@@ -1,0 +1,156 @@
+"""Annotated scenes as question-and-answer datasets: any COCO or index-mask set becomes a set of instructions."""
+
+import zlib
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from geoagent.data.coco import CocoScenes
+from geoagent.data.dataset import checked_index
+from geoagent.data.index_masks import IndexMaskScenes
+from geoagent.data.instructions import make_samples
+from geoagent.data.scenes import SceneSource
+from geoagent.types import AnnotatedScene, GeoAgentError, Sample
+
+QuestionMaker = Callable[[AnnotatedScene, int, np.random.Generator], Sequence[Sample]]
+"""Makes up to so many questions about a scene; everything random comes from the generator."""
+
+Wordings = Literal["train", "test"]
+"""Which wordings: a fifth of each kind is held out for testing."""
+
+
+def question_maker(
+    split: str, wordings: Wordings | None = None, kinds: Mapping[str, float] | None = None
+) -> QuestionMaker:
+    """A maker of questions in the given wordings; by default the held-out ones, except for the training split."""
+    words: Wordings = wordings or ("train" if split == "train" else "test")
+
+    def make(scene: AnnotatedScene, count: int, rng: np.random.Generator) -> Sequence[Sample]:
+        return make_samples(scene, count, rng, split=words, kinds=kinds)
+
+    return make
+
+
+class QuestionedScenes:
+    """Scenes as a `SegmentationDataset`: question ``i % Q`` about scene ``i // Q``.
+
+    The questions of a scene depend on the seed and the scene's id only, so neither the order of reading nor other
+    scenes change them. A scene that gives fewer than Q questions has the missing ones asked again from another draw.
+    """
+
+    def __init__(self, scenes: SceneSource, maker: QuestionMaker, questions_per_image: int, seed: int) -> None:
+        if questions_per_image < 1:
+            raise GeoAgentError(f"questions_per_image is {questions_per_image}: ask at least one question an image")
+        self.name, self.split, self.remarks = scenes.name, scenes.split, scenes.remarks
+        self.source = scenes
+        self.questions_per_image = questions_per_image
+        self.seed = seed
+        self._maker = maker
+        self._recent: OrderedDict[int, tuple[Sample, ...]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self.source) * self.questions_per_image
+
+    def __getitem__(self, index: int) -> Sample:
+        scene, question = divmod(checked_index(index, len(self), self.name), self.questions_per_image)
+        return self.questions(scene)[question]
+
+    def __iter__(self) -> Iterator[Sample]:
+        return (self[index] for index in range(len(self)))
+
+    def groups(self) -> list[list[int]]:
+        """Indices of the questions about each scene."""
+        count = self.questions_per_image
+        return [list(range(first, first + count)) for first in range(0, len(self), count)]
+
+    def scenes(self) -> Iterator[AnnotatedScene]:
+        """The scenes themselves, one at a time: for training on dense class maps."""
+        return (self.source.scene(index) for index in range(len(self.source)))
+
+    def questions(self, index: int) -> tuple[Sample, ...]:
+        """All questions about scene ``index``; those of the last scenes are kept, as they are read in a row."""
+        if index in self._recent:
+            self._recent.move_to_end(index)
+            return self._recent[index]
+        asked = self._ask(self.source.scene(index))
+        self._recent[index] = asked
+        while len(self._recent) > 2:
+            self._recent.popitem(last=False)
+        return asked
+
+    def _ask(self, scene: AnnotatedScene) -> tuple[Sample, ...]:
+        asked: list[Sample] = []
+        for attempt in range(self.questions_per_image):
+            missing = self.questions_per_image - len(asked)
+            rng = np.random.default_rng((self.seed, zlib.crc32(scene.id.encode()), attempt))
+            made = self._maker(scene, missing, rng)
+            if not made:
+                break
+            asked.extend(made[:missing])
+            if len(asked) == self.questions_per_image:
+                return with_unique_ids(asked)
+        raise GeoAgentError(
+            f"only {len(asked)} of {self.questions_per_image} questions can be asked about {scene.id}: "
+            "ask fewer an image or more kinds of question"
+        )
+
+
+def with_unique_ids(samples: Sequence[Sample]) -> tuple[Sample, ...]:
+    """The samples, those whose id occurred before numbered on."""
+    seen: Counter[str] = Counter()
+    unique = []
+    for sample in samples:
+        seen[sample.id] += 1
+        again = seen[sample.id] - 1
+        unique.append(replace(sample, id=f"{sample.id}~{again}") if again else sample)
+    return tuple(unique)
+
+
+class CocoDataset(QuestionedScenes):
+    """Questions about a user's own COCO annotations.
+
+    Args:
+        root: Folder with ``annotations.json`` and ``images/``, or an annotation file next to its ``images/``.
+        split: Only images with this ``split``; None takes all.
+        questions_per_image: How many of each image.
+        seed: Another seed asks other questions.
+        wordings: ``train`` or the held-out ``test`` wordings; by default those that belong to the split.
+        kinds: Weights of the kinds of question; None takes the usual ones.
+        complete: Whether every object of the file's categories is labelled, so that absence and number can be asked.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        split: str | None = None,
+        *,
+        questions_per_image: int = 8,
+        seed: int = 0,
+        wordings: Wordings | None = None,
+        kinds: Mapping[str, float] | None = None,
+        complete: bool = True,
+    ) -> None:
+        scenes = CocoScenes(root, split=split, complete=None if complete else frozenset())
+        super().__init__(scenes, question_maker(split or "train", wordings, kinds), questions_per_image, seed)
+
+
+class IndexMaskDataset(QuestionedScenes):
+    """Questions about a user's own index masks; arguments as for `CocoDataset`."""
+
+    def __init__(
+        self,
+        root: Path,
+        split: str | None = None,
+        *,
+        questions_per_image: int = 8,
+        seed: int = 0,
+        wordings: Wordings | None = None,
+        kinds: Mapping[str, float] | None = None,
+        complete: bool = True,
+    ) -> None:
+        scenes = IndexMaskScenes(root, split=split, complete=None if complete else frozenset())
+        super().__init__(scenes, question_maker(split or "train", wordings, kinds), questions_per_image, seed)
