@@ -70,7 +70,8 @@ def answer_all(
                 record = journal.records.get(sample.id)
                 if record is None:
                     started = perf_counter()
-                    session = session or predictor.open(sample.image)
+                    if session is None:
+                        session = predictor.open(sample.image)
                     prediction = _ask(session, sample, threshold)
                     record = SampleRecord.of(sample, prediction, perf_counter() - started)
                     score = score_sample(sample, record, index, conventions)

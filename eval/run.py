@@ -22,6 +22,7 @@ import numpy as np
 import geoagent
 from eval.bootstrap import RESAMPLES
 from eval.conventions import CONVENTIONS, Convention, convention
+from eval.fingerprint import fingerprint
 from eval.loop import Journal, answer_all, score_all
 from eval.markdown import overall_rows, summary, table
 from eval.pictures import draw_cases
@@ -97,36 +98,39 @@ def run(config: RunConfig) -> dict[str, Any]:
     """Evaluate and write the report; returns it."""
     chosen = [CONVENTIONS[name] for name in config.conventions]
     dataset = open_dataset(config.data, split=config.split, limit=config.limit)
-    _claim(config)
-    scores, records = _answers(config, dataset, chosen)
-    report = build_report(scores, dataset, config.resolved(), chosen, config.resamples)
+    if config.model is not None:
+        predictor = geoagent.load(config.model)
+        weights = fingerprint(predictor)
+        _claim(config, weights)
+        journal = Journal.resume(config.out / "samples.jsonl")
+        scores = answer_all(dataset, predictor, journal, threshold=config.threshold, conventions=chosen)
+        records = journal.records
+    else:
+        weights = None
+        scores, records = _score_given(config, dataset, chosen)
+    report = build_report(scores, dataset, config.resolved() | {"weights": weights}, chosen, config.resamples)
     write_report(report, draw_cases(scores, dataset, records, config.cases), config.out)
     return report
 
 
-def _answers(
+def _score_given(
     config: RunConfig, dataset: SegmentationDataset, conventions: Sequence[Convention]
 ) -> tuple[list[SampleScore], dict[str, SampleRecord]]:
-    lines = config.out / "samples.jsonl"
-    if config.model is not None:
-        journal = Journal.resume(lines)
-        predictor = geoagent.load(config.model)
-        scores = answer_all(dataset, predictor, journal, threshold=config.threshold, conventions=conventions)
-        return scores, journal.records
-    assert config.predictions is not None  # __post_init__ lets exactly one of the two through
+    assert config.predictions is not None  # __post_init__ lets exactly one of model and predictions through
     given = read_records(config.predictions)
+    _claim(config, None)
     scores, records = score_all(
         dataset, given, source=config.predictions, threshold=config.threshold, conventions=conventions
     )
-    write_records(lines, records)
+    write_records(config.out / "samples.jsonl", records)
     return scores, {record.id: record for record in records}
 
 
-def _claim(config: RunConfig) -> None:
+def _claim(config: RunConfig, weights: str | None) -> None:
     """Make the output folder this run's own, or see that it belongs to the same run."""
     config.out.mkdir(parents=True, exist_ok=True)
     path = config.out / "config.json"
-    wanted = config.answers_depend_on()
+    wanted = config.answers_depend_on() | {"weights": weights}
     if path.exists():
         found = json.loads(path.read_text(encoding="utf-8"))
         changed = [key for key, value in wanted.items() if found.get(key) != value]
