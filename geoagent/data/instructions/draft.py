@@ -18,6 +18,7 @@ from geoagent.types import LabelledTarget, Prompts, Sample
 Granularity = Literal["class", "instance", "part", "none"]
 T = TypeVar("T")
 
+_LESS_UMBRELLA = 0.7
 _LONG = 9
 """Questions of at least so many words count as long."""
 
@@ -83,6 +84,11 @@ class Draw:
     def shuffled(self, options: Sequence[T]) -> list[T]:
         """``options`` in another order."""
         return [options[int(i)] for i in self.rng.permutation(len(options))]
+
+    def choose_class(self, classes: Sequence[str]) -> str:
+        """One of ``classes``, umbrella classes less often than the plain ones that they are made of."""
+        name = self.choose(classes)
+        return self.choose(classes) if CLASSES[name].umbrella and self.chance(_LESS_UMBRELLA) else name
 
     def noun(self, class_name: str, *, main: float = 0.5) -> Noun:
         """A name of a class: the canonical one with probability ``main``."""

@@ -44,7 +44,7 @@ def relation(draw: Draw) -> Draft | None:
     if not asked or len(anchors) < 2:
         return None
     for _ in range(_TRIES):
-        name, anchor = draw.choose(asked), draw.choose(anchors)
+        name, anchor = draw.choose_class(asked), draw.choose_class(anchors)
         if (members(name) | lookalikes(name)) & (members(anchor) | lookalikes(anchor)):
             continue
         found = draw.choose(_MAKERS)(draw, name, anchor)

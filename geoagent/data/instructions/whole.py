@@ -22,7 +22,7 @@ def reference(draw: Draw) -> Draft | None:
     classes = [name for name in draw.index.askable() if CLASSES[name].kind != "part"]
     if not classes:
         return None
-    name = draw.choose(classes)
+    name = draw.choose_class(classes)
     noun = draw.noun(name)
     referent = whole_class(draw, name, noun=noun)
     return Draft(question=_ask(draw, referent, noun), answer=_told(draw, referent, noun), referents=(referent,))
@@ -59,7 +59,7 @@ def implicit(draw: Draw) -> Draft | None:
     classes = draw.index.askable()
     if not classes:
         return None
-    question, referent, told = _meant(draw, draw.choose(classes))
+    question, referent, told = _meant(draw, draw.choose_class(classes))
     return Draft(question=question, answer=told, referents=(referent,), reasoning="implicit")
 
 
@@ -113,7 +113,7 @@ def count(draw: Draw) -> Draft | None:
     if draw.chance(_ABSENT_COUNTS):
         nothing = [n for n in draw.index.absent if CLASSES[n].kind == "thing"]
         if nothing:
-            return _count(draw, draw.choose(nothing))
+            return _count(draw, draw.choose_class(nothing))
     counted = [
         name
         for name in draw.index.askable(countable=True)
@@ -122,7 +122,7 @@ def count(draw: Draw) -> Draft | None:
         and len(draw.index.of(name)) <= _MOST_COUNTED
         and all(t.area >= _LEAST_AREA for t in draw.index.of(name))
     ]
-    return _count(draw, draw.choose(counted)) if counted else None
+    return _count(draw, draw.choose_class(counted)) if counted else None
 
 
 def _count(draw: Draw, name: str) -> Draft:
@@ -148,7 +148,7 @@ def absent(draw: Draw) -> Draft | None:
     """A class that the scene does not show, one object of it, or some absent among several that are there."""
     if not draw.index.absent:
         return None
-    name = draw.choose(draw.index.absent)
+    name = draw.choose_class(draw.index.absent)
     manner = draw.rng.random()
     if manner < 0.3:
         return _some_absent(draw)
@@ -214,7 +214,7 @@ def absent_implicit(draw: Draw) -> Draft | None:
     """An intention that nothing in the scene serves."""
     if not draw.index.absent:
         return None
-    name = draw.choose(draw.index.absent)
+    name = draw.choose_class(draw.index.absent)
     noun = draw.noun(name, main=_MAIN_NAME)
     referent = Referent(
         asked="",
