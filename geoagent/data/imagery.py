@@ -88,11 +88,12 @@ class ImageryDataset(QuestionedScenes):
 
 def each_set(root: Path, split: str = "train", *, only_open: bool = False, **options: Any) -> list[ImageryDataset]:
     """One dataset a set, to be weighted by `geoagent.data.mixture`; ``options`` as for `ImageryDataset`."""
-    names = [source.name for source in open_sets(root, split, only_open=only_open)]
-    each = [ImageryDataset(root, split, sets=[name], **options) for name in names]
-    for name, dataset in zip(names, each, strict=True):
-        dataset.name = f"imagery/{name}"
-    return each
+    opened = []
+    for source in open_sets(root, split, only_open=only_open):
+        dataset = ImageryDataset(root, split, sets=[source.name], **options)
+        dataset.name = f"imagery/{source.name}"
+        opened.append(dataset)
+    return [dataset for dataset in opened if len(dataset)]
 
 
 def open_sets(

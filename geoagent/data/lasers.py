@@ -25,6 +25,13 @@ from geoagent.types import GeoAgentError, LabelledTarget, Sample
 
 SPLITS = ("train", "test")
 
+_DIMENSIONS = {
+    "granularity": ("part", "instance", "semantic"),
+    "reasoning": ("implicit", "explicit"),
+    "wording": ("short", "long", "phrase", "sentence"),
+}
+"""What a subset's name says of its samples, by the dimension of the benchmark."""
+
 _SEG = re.compile(r"\[SEG\]|<seg>", re.IGNORECASE)
 _PHRASE = re.compile(r"<p>(.*?)</p>", re.IGNORECASE | re.DOTALL)
 
@@ -100,7 +107,7 @@ class LaSeRS(RecordDataset[_Record]):
             answer=settle_marks(record.answer, [hidden or target.present for target in targets]),
             type=record.subset,
             source=self.name,
-            extra=record.extra,
+            extra=_dimensions(record.subset) | dict(record.extra),
         )
 
 
@@ -119,6 +126,11 @@ def marks_to_answer(answer: str, where: str) -> tuple[str, tuple[str, ...]]:
         text = " ".join(_SEG.sub(f" <p>{GENERIC}</p><seg>", answer).split())
         phrases = [GENERIC] * marks
     return re.sub(r"\s+([.,;:!?])", r"\1", text), tuple(phrases)
+
+
+def _dimensions(subset: str) -> dict[str, str]:
+    words = re.split(r"[^a-z]+", subset.lower())
+    return {name: value for name, values in _DIMENSIONS.items() for value in values if value in words}
 
 
 def _read_file(file: Path, images: Path) -> list[_Record]:

@@ -2,13 +2,14 @@
 
 import zlib
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
+from geoagent.data.classes import members
 from geoagent.data.coco import CocoScenes
 from geoagent.data.dataset import checked_index
 from geoagent.data.index_masks import IndexMaskScenes
@@ -30,9 +31,20 @@ def question_maker(
     words: Wordings = wordings or ("train" if split == "train" else "test")
 
     def make(scene: AnnotatedScene, count: int, rng: np.random.Generator) -> Sequence[Sample]:
-        return make_samples(scene, count, rng, split=words, kinds=kinds)
+        merged = {thing.class_name for thing in scene.objects if thing.attributes.get("merged")}
+        made = make_samples(scene, count, rng, split=words, kinds=kinds)
+        return [_without_instances(sample, merged) for sample in made] if merged else made
 
     return make
+
+
+def _without_instances(sample: Sample, merged: Set[str]) -> Sample:
+    """The sample with no claim about single objects of classes whose neighbours run together in the labels."""
+    targets = (
+        replace(target, instances=None) if target.class_name and members(target.class_name) & merged else target
+        for target in sample.targets
+    )
+    return replace(sample, targets=tuple(targets))
 
 
 class QuestionedScenes:

@@ -82,6 +82,16 @@ def open_dataset(
     return spread(_call(entry, name, (root,), options if chosen is None else {"split": chosen, **options}), limit)
 
 
+def splits_of(name: str, root: Path | None) -> list[str | None]:
+    """The splits that a dataset has; ``[None]`` where it is one whole."""
+    if name == SYNTH:
+        return ["train", "val", "test"]
+    entry = _lookup(name, name)
+    if entry.factory == "GeoSeg" and root is not None:
+        return [path.stem for path in sorted(root.glob("*.json"))] or [entry.default_split]
+    return list(getattr(import_module(entry.module), "SPLITS", (None,)))
+
+
 def describe() -> str:
     """One line a name, for help texts."""
     lines = [f"{SYNTH + ':SPLIT':20} rendered scenes (train, val or test)"]
