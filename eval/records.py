@@ -1,10 +1,9 @@
 """What a run leaves behind: one JSON line a sample, enough to score it again without the model.
 
-A line holds ``id``, ``type``, ``source``, ``image_id``, ``size`` (``[height, width]``), ``instruction``, ``answer``,
-``pred`` (accepted targets only), ``absent`` (what was asked for and not accepted), ``iou``, ``seconds``, ``tokens``
-and whatever else the dataset knew of the sample. A target is ``{phrase, score, mask, index, instances}``: the mask is
-COCO run-length code at the image's own size, ``index`` its place in the answer, and each instance ``{box, score,
-mask}`` with the mask inside its box.
+A line holds ``id``, ``type``, ``source``, ``instruction``, ``answer``, ``pred`` (accepted targets only), ``absent``
+(phrases that were not accepted), ``iou``, ``seconds``, ``tokens``, ``image_id``, and every unknown key of the sample's
+annotation. A target is ``{phrase, score, mask, index, instances}``: the mask is COCO run-length code at the image's own
+size, ``index`` its place in the answer, and each instance ``{box, score, mask}`` with the mask inside its box.
 
 Other systems' predictions need only ``id`` and ``pred`` with ``phrase``, ``score`` and ``mask``.
 """
@@ -123,18 +122,12 @@ class SampleRecord:
 
     def with_sample(self, sample: Sample) -> "SampleRecord":
         """The same answer with what the dataset knows of its question."""
-        own: Json = {
-            "id": sample.id,
-            "type": sample.type,
-            "source": sample.source,
-            "image_id": sample.image_id,
-            "size": list(sample.image.shape[:2]),
-            "instruction": sample.instruction,
-        }
+        own: Json = {"id": sample.id, "type": sample.type, "source": sample.source, "instruction": sample.instruction}
         reserved = {*own, "answer", "pred", "absent", "iou", "seconds", "tokens", "extra"}
         unknown = {key: value for key, value in sample.extra.items() if key not in reserved}
         clashing = {key: value for key, value in sample.extra.items() if key in reserved}
-        return replace(self, about={**own, **unknown, **({"extra": clashing} if clashing else {})})
+        image = {"image_id": sample.image_id}
+        return replace(self, about={**image, **unknown, **own, **({"extra": clashing} if clashing else {})})
 
     def to_line(self) -> str:
         """One line of JSON."""

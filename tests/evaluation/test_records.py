@@ -41,7 +41,7 @@ def test_a_line_holds_what_was_asked_answered_and_found():
         "seconds": 0.25,
         "tokens": 5,
     }
-    assert (line["licence"], line["weight"], line["size"]) == ("CC0", 0.5, [10, 10])
+    assert (line["licence"], line["weight"], line["image_id"]) == ("CC0", 0.5, "image of a")
     assert [entry["score"] for entry in line["pred"]] == [0.9]
     assert [entry["score"] for entry in line["absent"]] == [0.2]
     assert line["pred"][0]["mask"]["size"] == [10, 10]
