@@ -12,17 +12,8 @@ from geoagent.data.instructions.single import HEADINGS, SIMILAR_COLOURS
 from geoagent.data.knowledge import Name
 
 _SIDES = (
-    "left",
-    "right",
-    "upper",
-    "lower",
-    "top",
-    "bottom",
-    "northern",
-    "southern",
-    "western",
-    "eastern",
-    "upper left",
+    *("left", "right", "upper", "lower", "top", "bottom", "northern", "southern", "western", "eastern"),
+    *("upper left", "lower right", "northwestern", "northeastern", "southwestern", "southeastern"),
 )
 _NUMBERS = tuple(str(n) for n in (*range(1, 61), 75, 100, 150, 200, 300, 400, 500, 750, 1000, 1500, 2000, 5000, 10000))
 _UNITS = ("square metres", "square meters", "m2")

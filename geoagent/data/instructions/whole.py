@@ -1,6 +1,7 @@
 """Questions about whole classes: by name, by intent, how many, and those about things that are not there."""
 
 import re
+from dataclasses import replace
 
 from geoagent.data import knowledge
 from geoagent.data.classes import CLASSES, lookalikes, members
@@ -25,7 +26,12 @@ def reference(draw: Draw) -> Draft | None:
     name = draw.choose_class(classes)
     noun = draw.noun(name)
     referent = whole_class(draw, name, noun=noun)
-    return Draft(question=_ask(draw, referent, noun), answer=_told(draw, referent, noun), referents=(referent,))
+    question = _ask(draw, referent, noun)
+    if draw.chance(0.5):
+        told, referent = reason(draw, referent, noun)
+    else:
+        told = draw.answer("reference", referent)
+    return Draft(question=question, answer=told, referents=(referent,))
 
 
 def _ask(draw: Draw, referent: Referent, noun: Noun) -> str:
@@ -35,17 +41,11 @@ def _ask(draw: Draw, referent: Referent, noun: Noun) -> str:
     return draw.request(referent.asked)
 
 
-def _told(draw: Draw, referent: Referent, noun: Noun) -> str:
-    """A reason from the knowledge base or a plain sentence."""
-    if draw.chance(0.5):
-        return reason(draw, referent, noun)
-    return draw.answer("reference", referent)
-
-
-def reason(draw: Draw, referent: Referent, noun: Noun) -> str:
-    """A sentence that says why, with the phrase of ``referent``. Its plural stays unless the sentence ends with it."""
+def reason(draw: Draw, referent: Referent, noun: Noun) -> tuple[str, Referent]:
+    """A sentence that says why, and ``referent`` under the phrase that it uses."""
     sentence = draw.choose(knowledge.load(referent.class_name).reasons)
-    return sentence_case(sentence.format(phrase=marked(reason_phrase(sentence, referent, noun), present=True)))
+    called = replace(referent, phrase=reason_phrase(sentence, referent, noun))
+    return sentence_case(sentence.format(phrase=called.bare)), called
 
 
 def reason_phrase(sentence: str, referent: Referent, noun: Noun) -> str:
@@ -65,18 +65,7 @@ def implicit(draw: Draw) -> Draft | None:
 
 def _meant(draw: Draw, name: str) -> tuple[str, Referent, str]:
     noun = draw.noun(name, main=_MAIN_NAME)
-    plain = whole_class(draw, name, noun=noun)
-    sentence = draw.choose(knowledge.load(name).reasons)
-    phrase = reason_phrase(sentence, plain, noun)
-    referent = Referent(
-        asked="",
-        phrase=phrase,
-        class_name=name,
-        things=plain.things,
-        unsure=plain.unsure,
-        granularity=plain.granularity,
-    )
-    told = sentence_case(sentence.format(phrase=referent.bare))
+    told, referent = reason(draw, whole_class(draw, name, noun=noun), noun)
     return draw.choose(phrasing.implicit(name, draw.split)), referent, told
 
 
