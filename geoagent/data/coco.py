@@ -120,6 +120,8 @@ class CocoScenes:
         check_places(self.name, [(image.group, image.split) for image in self._coco.images])
         self._classes = {number: find_canonical(label) for number, label in self._coco.categories.items()}
         unknown = [label for number, label in self._coco.categories.items() if self._classes[number] is None]
+        if unknown and len(unknown) == len(self._classes):
+            raise GeoAgentError(f"{file} has no category of geoagent.data.classes: {', '.join(unknown)}")
         self.remarks: tuple[str, ...] = (
             (f"no class is known for the categories {', '.join(unknown)}: left out",) if unknown else ()
         )

@@ -17,7 +17,8 @@ import numpy as np
 from geoagent.data.coco import CocoScenes
 from geoagent.data.dataset import require, require_split
 from geoagent.data.imagery_sets import IMAGERY_SETS, ImagerySet
-from geoagent.data.index_masks import IndexMaskScenes, InstanceMaskScenes
+from geoagent.data.index_masks import IndexMaskScenes
+from geoagent.data.instance_masks import InstanceMaskScenes
 from geoagent.data.questioned import QuestionedScenes, Wordings, question_maker
 from geoagent.data.scenes import JoinedScenes, SceneSource
 from geoagent.data.ucmerced import UCMercedScenes

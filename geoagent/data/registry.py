@@ -123,7 +123,7 @@ def _root(name: str, where: str) -> Path:
 
 
 def _open_synth(split: str, options: dict[str, Any]) -> SegmentationDataset:
-    entry = _entry("synth.dataset", "SynthDataset", None, "rendered scenes")
+    entry = _entry("synthetic", "SynthDataset", None, "rendered scenes")
     return _call(entry, SYNTH, (), {"split": split, **options})
 
 
