@@ -7,7 +7,7 @@ from geoagent.data import knowledge
 from geoagent.data.classes import CLASSES, lookalikes, members
 from geoagent.data.instructions import phrasing
 from geoagent.data.instructions.draft import Draft, Draw, Referent, answer, whole_class
-from geoagent.data.instructions.language import Noun, agreement, join, marked, sentence_case
+from geoagent.data.instructions.language import Noun, agreement, join, sentence_case
 from geoagent.data.instructions.single import in_vain, single
 
 _MOST_COUNTED = 60
