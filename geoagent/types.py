@@ -179,6 +179,10 @@ class Prediction:
     tokens: int = 0
     """Tokens that the language model wrote."""
     warnings: tuple[str, ...] = ()
+    pixels: Pixels | None = field(default=None, repr=False)
+    """uint8 [H,W,3]: what was looked at, for pictures of the answer; None: read again from ``image.path``."""
+    valid: Mask | None = field(default=None, repr=False)
+    """bool [H,W]: pixels that hold a picture; None: all of them."""
 
     def __post_init__(self) -> None:
         for target in self.candidates:
@@ -231,7 +235,7 @@ class Prediction:
         return save_prediction(self, path)
 
 
-# --------------------------------------------------------------------------------------------------------- labelled data
+# ------------------------------------------------------------------------------------------ labelled data
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,18 +2,95 @@
 
 Areas and lengths are geodesic, on the ellipsoid of the image's own datum, whatever its projection. An image without
 place and ground size is measured in pixels, with the unit "px": nothing is guessed.
+
+Errors are what the pixels leave open, not what a model gets wrong: an outline is known to half a pixel, so an area to
+half a pixel all along its perimeter, and a length to half a pixel at both ends.
 """
 
-import numpy as np
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from typing import Any
 
-from geoagent.geo.georef import Floats, has_place, image_to_lonlat, is_measurable, pixel_areas
-from geoagent.types import ImageInfo, Mask
+import numpy as np
+import shapely
+from pyproj import Transformer
+from shapely.geometry.base import BaseGeometry
+from shapely.ops import nearest_points
+
+from geoagent.geo.centreline import MiddleLine
+from geoagent.geo.georef import (
+    WGS84,
+    Floats,
+    geodesic_of,
+    has_place,
+    image_to_crs,
+    image_to_lonlat,
+    is_measurable,
+    lonlat_to_image,
+    pixel_areas,
+    to_geographic,
+)
+from geoagent.geo.outline import outline
+from geoagent.types import Box, GeoAgentError, ImageInfo, Instance, Mask, Prediction, Target
 
 _NODES = 17
 """Pixel areas vary so smoothly that this many samples along each side of a mask, joined linearly, are exact to 1e-6."""
+_SHORT_M = 1000.0
+"""Sides of shorter things are geodesics to within 1e-8, longer ones are cut first."""
+_PIECES = 64
+"""Pieces along the longer extent of a thing: the error of its sides falls with the square."""
+_ELONGATED = 2.5
+"""Longer than this many mean widths, a thing is measured along its middle line, otherwise along the box around it."""
 
 
-def mask_area_m2(mask: Mask, info: ImageInfo, box: tuple[int, int, int, int] | None = None) -> float | None:
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """Sizes of a target or of one of its objects; ``unit`` says of what: "m" (areas in m²) or "px"."""
+
+    phrase: str
+    target: int
+    """Number of the target in the answer, from 1."""
+    instance: int | None
+    """Number of the object in the target; None for the target as a whole."""
+    count: int
+    """How many objects."""
+    unit: str
+    area: float
+    area_error: float
+    perimeter: float
+    length: float
+    """Along the middle line of elongated things, else the longer side of the closest box; a target's is the sum."""
+    length_error: float
+    width: float
+    """Mean width: area by length."""
+    share: float
+    """Part of the image's area that is covered, 0 to 1."""
+    pixel_count: int
+    centre: tuple[float, float]
+    """Longitude and latitude, or x and y in pixels for an image without a place."""
+    instances: tuple["Measurement", ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers for JSON; the same with its objects."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Distance:
+    """The shortest way between two things, from edge to edge."""
+
+    value: float
+    unit: str
+    start: tuple[float, float]
+    """Where it begins, in pixels of the image."""
+    end: tuple[float, float]
+
+
+# ------------------------------------------------------------------------------------------------ areas of pixels
+
+
+def mask_area_m2(mask: Mask, info: ImageInfo, box: Box | None = None) -> float | None:
     """Ground area of a mask: the sum of the ground areas of its pixels; None without place and ground size.
 
     Args:
@@ -34,11 +111,21 @@ def mask_area_m2(mask: Mask, info: ImageInfo, box: tuple[int, int, int, int] | N
     along_y, weight_y = _weights(top, bottom)
     along_x, weight_x = _weights(left, right)
     nodes = pixel_areas(info, (along_x + x0)[None, :], (along_y + y0)[:, None])
-    counts = weight_y @ mask[top:bottom, left:right].astype(np.float64) @ weight_x.T
+    counts = weight_y @ mask[top:bottom, left:right].astype(np.float32) @ weight_x.T
     return float((counts * nodes).sum())
 
 
-def mask_centre(mask: Mask, info: ImageInfo, box: tuple[int, int, int, int]) -> tuple[float, float]:
+def covered_share(mask: Mask, info: ImageInfo, region: Mask | None = None) -> float:
+    """Part of ``region`` (bool [H,W]; None: the whole image) that a mask covers, by ground area, 0 to 1."""
+    region = np.ones(info.size, dtype=np.bool_) if region is None else region
+    inside = mask & region
+    if not is_measurable(info):
+        return float(np.count_nonzero(inside)) / max(1, int(np.count_nonzero(region)))
+    whole = mask_area_m2(region, info)
+    return (mask_area_m2(inside, info) or 0.0) / whole if whole else 0.0
+
+
+def mask_centre(mask: Mask, info: ImageInfo, box: Box) -> tuple[float, float]:
     """Middle of the pixels of a crop: longitude and latitude where the image has a place, else x and y in pixels."""
     rows, columns = np.nonzero(mask)
     x, y = float(columns.mean()) + 0.5 + box[0], float(rows.mean()) + 0.5 + box[1]
@@ -54,3 +141,196 @@ def _weights(start: int, stop: int) -> tuple[Floats, Floats]:
     nodes = np.linspace(start, stop, max(count, 2))
     place = (np.arange(start, stop) + 0.5 - start) * (len(nodes) - 1) / (stop - start)
     return nodes, np.maximum(0.0, 1.0 - np.abs(place[None, :] - np.arange(len(nodes))[:, None]))
+
+
+# ------------------------------------------------------------------------------------------------ outlines and lines
+
+
+def geodesic_area_perimeter(geometry: BaseGeometry, crs: str) -> tuple[float, float]:
+    """Area in m² and perimeter in m of a polygon in the coordinates of a CRS.
+
+    Sides are straight on the map, as GIS programs draw them, and so cut finely; a ring may cross the antimeridian.
+    """
+    geod = geodesic_of(crs)
+    area = perimeter = 0.0
+    for part in shapely.get_parts(geometry):
+        for number, ring in enumerate([part.exterior, *part.interiors]):
+            longitude, latitude = _finely(ring, crs)
+            size, around = geod.polygon_area_perimeter(longitude[:-1], latitude[:-1])
+            area += abs(size) if number == 0 else -abs(size)
+            perimeter += around
+    return area, perimeter
+
+
+def geodesic_length(points: Floats, crs: str) -> float:
+    """Length in m of a polyline [N,2] in the coordinates of a CRS."""
+    longitude, latitude = _finely(shapely.linestrings(points), crs)
+    return float(geodesic_of(crs).line_length(longitude, latitude))
+
+
+def outline_perimeter(geometry: BaseGeometry, info: ImageInfo) -> float:
+    """Length around an outline in pixel coordinates: metres where they can be told, otherwise pixels."""
+    if has_place(info):
+        assert info.crs is not None
+        return geodesic_area_perimeter(_on_map(geometry, info), info.crs)[1]
+    return float(geometry.length) * (info.gsd_m or 1.0)
+
+
+def mask_length(mask: Mask, info: ImageInfo, box: Box) -> float:
+    """Length of what a crop shows: along its middle line if it is elongated, otherwise of the closest box around it."""
+    middle = MiddleLine(mask)
+    scale = _local_scale(info, box)
+    along = sum(_line_length(line + np.array(box[:2]), info) for line in middle.lines()) + middle.beyond() * scale
+    if along**2 > _ELONGATED * np.count_nonzero(mask) * scale**2:
+        return along
+    corners = shapely.get_coordinates(outline(mask, box[0], box[1]).minimum_rotated_rectangle)
+    return max(_line_length(corners[0:2], info), _line_length(corners[1:3], info))
+
+
+def _finely(line: BaseGeometry, crs: str) -> tuple[Floats, Floats]:
+    """Longitudes and latitudes along a line of the map, close enough for geodesics between them to follow it."""
+    transformer, geod = to_geographic(crs), geodesic_of(crs)
+    points = shapely.get_coordinates(line)
+    longitude, latitude = transformer.transform(points[:, 0], points[:, 1])
+    if geod.line_length(longitude, latitude) > _SHORT_M:
+        extent = float(np.ptp(points, axis=0).max())
+        points = shapely.get_coordinates(shapely.segmentize(line, extent / _PIECES))
+        longitude, latitude = transformer.transform(points[:, 0], points[:, 1])
+    if not (np.isfinite(longitude).all() and np.isfinite(latitude).all()):
+        raise GeoAgentError(f"coordinates lie outside of what {crs[:60]} covers: check the coordinate system")
+    return longitude, latitude
+
+
+def _line_length(points: Floats, info: ImageInfo) -> float:
+    if has_place(info):
+        assert info.crs is not None
+        return geodesic_length(np.stack(image_to_crs(info, points[:, 0], points[:, 1]), axis=1), info.crs)
+    return float(np.hypot(*np.diff(points, axis=0).T).sum()) * (info.gsd_m or 1.0)
+
+
+def _local_scale(info: ImageInfo, box: Box) -> float:
+    """Side of a pixel at the middle of a box, in the unit of the image's measurements."""
+    if not is_measurable(info):
+        return 1.0
+    return float(np.sqrt(pixel_areas(info, (box[0] + box[2]) / 2, (box[1] + box[3]) / 2)))
+
+
+def _on_map(geometry: BaseGeometry, info: ImageInfo) -> BaseGeometry:
+    return shapely.transform(geometry, lambda p: np.stack(image_to_crs(info, p[:, 0], p[:, 1]), axis=1))
+
+
+# ------------------------------------------------------------------------------------------------ answers
+
+
+def measure_object(
+    mask: Mask, info: ImageInfo, box: Box, *, phrase: str, target: int = 1, instance: int | None = None
+) -> Measurement:
+    """Measure what a crop (bool [h,w] at ``box``) shows."""
+    scale = _local_scale(info, box)
+    pixels = int(np.count_nonzero(mask))
+    metres = mask_area_m2(mask, info, box)
+    area = float(pixels) if metres is None else metres
+    perimeter = outline_perimeter(outline(mask, box[0], box[1]), info)
+    length = mask_length(mask, info, box)
+    return Measurement(
+        phrase=phrase,
+        target=target,
+        instance=instance,
+        count=1,
+        unit="m" if is_measurable(info) else "px",
+        area=area,
+        area_error=perimeter * scale / 2,
+        perimeter=perimeter,
+        length=length,
+        length_error=scale,
+        width=area / length if length else 0.0,
+        share=area / _image_area(info),
+        pixel_count=pixels,
+        centre=mask_centre(mask, info, box),
+    )
+
+
+def measure_target(target: Target, number: int, info: ImageInfo) -> Measurement:
+    """Measure a target and each of its objects; overlapping objects count once in its area."""
+    box = target.box or (0, 0, info.width, info.height)
+    mask = target.mask[box[1] : box[3], box[0] : box[2]]
+    objects = tuple(
+        measure_object(i.crop, info, i.box, phrase=target.phrase, target=number, instance=i.id)
+        for i in target.instances
+    )
+    if not objects:
+        return measure_object(mask, info, box, phrase=target.phrase, target=number)
+    metres = mask_area_m2(mask, info, box)
+    area = float(target.pixel_count) if metres is None else metres
+    length = sum(o.length for o in objects)
+    return Measurement(
+        phrase=target.phrase,
+        target=number,
+        instance=None,
+        count=len(objects),
+        unit=objects[0].unit,
+        area=area,
+        area_error=sum(o.area_error for o in objects),
+        perimeter=sum(o.perimeter for o in objects),
+        length=length,
+        length_error=sum(o.length_error for o in objects),
+        width=sum(o.area for o in objects) / length if length else 0.0,
+        share=area / _image_area(info),
+        pixel_count=target.pixel_count,
+        centre=mask_centre(mask, info, box),
+        instances=objects,
+    )
+
+
+def measure_prediction(prediction: Prediction) -> list[Measurement]:
+    """One measurement for each target that was found, with those of its objects inside."""
+    return [measure_target(target, n, prediction.image) for n, target in enumerate(prediction.targets, start=1)]
+
+
+def distance_between(first: Target | Instance, second: Target | Instance, info: ImageInfo) -> Distance:
+    """The shortest way from one thing to another, from edge to edge; 0 where they touch or overlap."""
+    shapes = [_outline_of(thing) for thing in (first, second)]
+    if not has_place(info):
+        start, end = nearest_points(*shapes)
+        value = start.distance(end) * (info.gsd_m or 1.0)
+        return Distance(
+            value=value, unit="m" if is_measurable(info) else "px", start=(start.x, start.y), end=(end.x, end.y)
+        )
+    middle = shapely.union_all([shape.envelope for shape in shapes]).centroid
+    longitude, latitude = image_to_lonlat(info, middle.x, middle.y)
+    local = Transformer.from_crs(WGS84, f"+proj=aeqd +lat_0={latitude} +lon_0={longitude} +datum=WGS84", always_xy=True)
+    placed = [
+        shapely.transform(s, lambda p: np.stack(local.transform(*image_to_lonlat(info, p[:, 0], p[:, 1])), axis=1))
+        for s in shapes
+    ]
+    ends = shapely.get_coordinates(nearest_points(*placed))
+    far_longitude, far_latitude = local.transform(ends[:, 0], ends[:, 1], direction="INVERSE")
+    metres = geodesic_of(WGS84).line_length(far_longitude, far_latitude)
+    columns, rows = lonlat_to_image(info, far_longitude, far_latitude)
+    return Distance(
+        value=float(metres),
+        unit="m",
+        start=(float(columns[0]), float(rows[0])),
+        end=(float(columns[1]), float(rows[1])),
+    )
+
+
+def distances(things: Sequence[Target | Instance], info: ImageInfo) -> list[tuple[int, int, Distance]]:
+    """The distance of every pair, by their places in ``things``."""
+    pairs = combinations(range(len(things)), 2)
+    return [(a, b, distance_between(things[a], things[b], info)) for a, b in pairs]
+
+
+def _outline_of(thing: Target | Instance) -> BaseGeometry:
+    if isinstance(thing, Instance):
+        return outline(thing.crop, thing.box[0], thing.box[1])
+    return outline(thing.mask)
+
+
+def _image_area(info: ImageInfo) -> float:
+    """Area of the whole image, in the unit of its measurements."""
+    if not is_measurable(info):
+        return float(info.width * info.height)
+    along_x, along_y = np.linspace(0, info.width, _NODES), np.linspace(0, info.height, _NODES)
+    nodes = pixel_areas(info, along_x[None, :], along_y[:, None])
+    return float(np.trapezoid(np.trapezoid(nodes, along_x, axis=1), along_y))

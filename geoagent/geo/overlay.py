@@ -1,5 +1,7 @@
 """The picture of an answer: each target in its colour over the image."""
 
+from pathlib import Path
+
 import numpy as np
 from scipy import ndimage
 
@@ -10,10 +12,10 @@ from geoagent.types import Pixels, Prediction
 _FILL = 0.38
 
 
-def draw_overlay(prediction: Prediction, pixels: Pixels | None = None) -> Pixels:
-    """uint8 [H,W,3]: the image with every target filled and outlined; on grey where the image is not at hand."""
+def draw_overlay(prediction: Prediction) -> Pixels:
+    """uint8 [H,W,3]: the image with every target filled and outlined."""
     height, width = prediction.image.size
-    picture = (_background(prediction) if pixels is None else pixels).astype(np.float32)
+    picture = picture_of(prediction).astype(np.float32)
     line = max(1, round(max(height, width) / 700))
     for number, target in enumerate(prediction.targets, start=1):
         colour = np.array(target_colour(number), dtype=np.float32)
@@ -25,10 +27,18 @@ def draw_overlay(prediction: Prediction, pixels: Pixels | None = None) -> Pixels
     return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
 
 
-def _background(prediction: Prediction) -> Pixels:
+def picture_of(prediction: Prediction) -> Pixels:
+    """uint8 [H,W,3]: what was looked at; grey where neither the pixels nor the file are at hand any more."""
     info = prediction.image
-    if info.path is None:
+    if prediction.pixels is not None:
+        return prediction.pixels
+    if info.path is None or not Path(info.path).is_file():
         return np.full((*info.size, 3), 128, dtype=np.uint8)
-    window = info.extra.get("window")
-    raster = read_image(info.path, bands=info.bands or None, stretch=info.stretch, region=window, gsd_m=info.gsd_m)
+    raster = read_image(
+        info.path,
+        bands=info.bands or None,
+        stretch=info.stretch,
+        region=info.extra.get("window"),
+        gsd_m=None if info.crs else info.gsd_m,
+    )
     return raster.pixels

@@ -1,0 +1,84 @@
+"""Masks as GeoTIFFs on exactly the grid of the image: classes or single objects."""
+
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.errors import NotGeoreferencedWarning
+
+from geoagent.geo.georef import affine_of, has_place
+from geoagent.geo.style import colour_table, raster_style
+from geoagent.geo.vector import objects_of, provenance
+from geoagent.types import GeoAgentError, Prediction
+
+NOT_LOOKED_AT = 255
+"""In class rasters; in rasters of objects it is the largest value of their type."""
+_TILE = 512
+
+
+def write_classes(prediction: Prediction, path: Path) -> str:
+    """Each pixel has the number of its target, 0 for none; returns the QGIS style."""
+    targets = prediction.targets
+    if len(targets) >= NOT_LOOKED_AT:
+        raise GeoAgentError(f"{len(targets)} targets do not fit into a class raster: write .ids.tif or .gpkg instead")
+    classes = np.zeros(prediction.image.size, dtype=np.uint8)
+    for number in range(len(targets), 0, -1):  # where targets overlap, the one named first is on top
+        classes[targets[number - 1].mask] = number
+    legend = [(number, number, target.phrase) for number, target in enumerate(targets, start=1)]
+    _write(classes, prediction, path, kind="classes", unseen=NOT_LOOKED_AT, legend=legend)
+    return raster_style(legend)
+
+
+def write_objects(prediction: Prediction, path: Path) -> str:
+    """Each pixel has the number of its object (the ``id`` of the table), 0 for none; returns the QGIS style."""
+    found = list(objects_of(prediction))
+    dtype: Any = np.uint16 if len(found) < np.iinfo(np.uint16).max else np.uint32
+    ids = np.zeros(prediction.image.size, dtype=dtype)
+    for number, _, _, _, (x0, y0, x1, y1), crop in reversed(found):
+        ids[y0:y1, x0:x1][crop] = number
+    legend = [(number, target, f"{thing.phrase} {number}") for number, target, thing, *_ in found]
+    _write(ids, prediction, path, kind="objects", unseen=int(np.iinfo(dtype).max), legend=legend)
+    return raster_style(legend)
+
+
+def _write(
+    values: NDArray[Any],
+    prediction: Prediction,
+    path: Path,
+    *,
+    kind: str,
+    unseen: int,
+    legend: list[tuple[int, int, str]],
+) -> None:
+    if prediction.valid is not None:
+        values[~prediction.valid] = unseen
+    info = prediction.image
+    height, width = values.shape
+    profile: dict[str, Any] = {
+        "driver": "GTiff",
+        "width": width,
+        "height": height,
+        "count": 1,
+        "dtype": values.dtype.name,
+        "compress": "deflate",
+        "nodata": unseen,
+    }
+    if height > _TILE and width > _TILE:
+        profile |= {"tiled": True, "blockxsize": _TILE, "blockysize": _TILE, "bigtiff": "if_safer"}
+    if has_place(info):
+        profile |= {"crs": info.crs, "transform": affine_of(info)}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with rasterio.open(path, "w", **profile) as out:
+            out.write(values, 1)
+            if values.dtype != np.uint32:
+                out.write_colormap(1, colour_table([(value, target) for value, target, _ in legend], unseen))
+            tags = {f"geoagent_{key}": str(value)[:2000] for key, value in provenance(prediction).items()}
+            names = {} if kind == "objects" else {str(value): label for value, _, label in legend}
+            scale = {} if info.gsd_m is None else {"geoagent_gsd_m": repr(info.gsd_m)}
+            out.update_tags(geoagent_kind=kind, geoagent_legend=json.dumps(names), **tags, **scale)
+            out.set_band_description(1, kind)
