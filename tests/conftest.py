@@ -2,8 +2,14 @@
 
 import os
 from collections.abc import Generator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from geoagent.model.pipeline import GeoAgentModel
+    from geoagent.model.processor import GeoAgentProcessor
 
 # Before numpy and torch are imported. The tensors of the tests are tiny: more than two threads wait for each other.
 THREADS = str(min(2, os.cpu_count() or 1))
@@ -44,3 +50,35 @@ def pytest_make_collect_report(
     if CI and report.skipped and IMAGERY not in str(report.longrepr):
         _fail_instead(report, "a module of tests")
     return report
+
+
+# Tiny random models (see `tiny`): built once, shared by all tests, so no test may change their weights.
+FAMILIES = ("qwen3_vl", "qwen2_5_vl")
+
+
+@pytest.fixture(scope="session", params=FAMILIES)
+def tiny_pair(request: pytest.FixtureRequest) -> "tuple[GeoAgentModel, GeoAgentProcessor]":
+    """A model and its processor, in both families."""
+    from tiny import tiny_model
+
+    return tiny_model(request.param)
+
+
+@pytest.fixture(scope="session")
+def qwen3_pair() -> "tuple[GeoAgentModel, GeoAgentProcessor]":
+    """A model and its processor, of the default family."""
+    from tiny import tiny_model
+
+    return tiny_model()
+
+
+@pytest.fixture(scope="session")
+def stock_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Path]]:
+    """Stock checkpoints, (language model, SAM2), by family: tied with padded matrices, and untied without."""
+    from tiny import write_stock_folders
+
+    folder = tmp_path_factory.mktemp("stock")
+    return {
+        "qwen3_vl": write_stock_folders(folder / "a", "qwen3_vl", tied=True, padding=16),
+        "qwen2_5_vl": write_stock_folders(folder / "b", "qwen2_5_vl", tied=False, padding=0),
+    }
