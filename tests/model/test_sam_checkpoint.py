@@ -278,7 +278,7 @@ def test_bad_files_are_named_in_one_sentence(tmp_path: Path, capsys: pytest.Capt
     missing, text, empty, evil, other = (tmp_path / f"{name}.pt" for name in ("no", "text", "empty", "evil", "other"))
     text.write_text("<html>not found</html>")
     empty.touch()
-    evil.write_bytes(pickle.dumps({"model": Intruder()}))
+    evil.write_bytes(pickle.dumps({"model": Intruder()}, protocol=2))
     torch.save({"state": {}}, other)
     for path in (missing, text, empty, evil, other):
         with pytest.raises(GeoAgentError, match=path.name):
