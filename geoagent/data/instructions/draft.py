@@ -108,7 +108,7 @@ class Draw:
 
     def describe(self, kind: str, key: str, noun: Noun, number: int, **values: str | int) -> tuple[str, str, bool]:
         """Noun phrase for the question, phrase for the answer, and whether that is plural, for ``number`` objects."""
-        texts = [t for t in phrasing.wordings(kind, key, self.split) if noun.plural or "{one}" not in t]
+        texts = [t for t in phrasing.wordings(kind, key, self.split) if noun.has_singular or "{one}" not in t]
         asked = self.choose(texts).format(x=noun.many, one=noun.one, **agreement(plural=noun.plural), **values)
         plain = phrasing.main_wording(kind, key).removeprefix("the ")
         return asked, tidy(plain.format(x=noun.counted(number), one=noun.one, **values)), noun.is_plural(number)
@@ -176,10 +176,10 @@ def whole_class(draw: Draw, class_name: str, *, noun: Noun | None = None) -> Ref
     """All objects of a class that the scene shows, or its absence."""
     noun = noun or draw.noun(class_name)
     things = draw.index.of(class_name)
-    key = "countable" if noun.plural else "mass"
-    if len(things) == 1 and not CLASSES[class_name].mass and draw.chance(0.35):
+    key = "countable" if noun.has_singular else "mass"
+    if len(things) == 1 and noun.has_singular and draw.chance(0.35):
         key = "single"
-    asked = draw.wording("reference", key).format(x=noun.many, one=noun.one)
+    asked = draw.wording("reference", key).format(x=noun.many, one=noun.one, **agreement(plural=noun.plural))
     return Referent(
         asked=asked,
         phrase=noun.counted(len(things)),

@@ -62,13 +62,13 @@ def _about_object(draw: Draw, thing: Thing, prompts: Prompts, key: str | None) -
 
 
 def _ask(draw: Draw, key: str, noun: Noun, **values: str) -> str:
-    text = draw.wording("interactive", key, without_singular=not noun.plural and key != "named")
+    text = draw.wording("interactive", key, without_singular=not noun.has_singular and key != "named")
     return sentence_case(text.format(x=noun.many, one=noun.one, **values))
 
 
 def _about_class(draw: Draw, thing: Thing, prompts: Prompts) -> Draft | None:
     noun = draw.noun(thing.class_name)
-    if not noun.plural:
+    if not noun.has_singular:
         return _about_object(draw, thing, prompts, "object")
     things = draw.index.of(thing.class_name)
     referent = Referent(

@@ -25,6 +25,11 @@ class Noun:
     plural: bool
     """Whether ``many`` takes a plural verb."""
 
+    @property
+    def has_singular(self) -> bool:
+        """Whether one may speak of "every" one."""
+        return self.plural and not CLASSES[self.class_name].mass
+
     @classmethod
     def of(cls, class_name: str, name: Name) -> "Noun":
         """``name`` of ``class_name``; mass classes keep the singular, unless only this name has a plural (lawns)."""

@@ -16,7 +16,7 @@ from geoagent.types import AnnotatedScene, Box, Instance, LabelledTarget, Mask, 
 
 Points = NDArray[np.float64]
 
-SPECK = 16
+SPECK = 30
 """Objects of fewer pixels are never asked for singly."""
 _OUTLINE_POINTS = 96
 """Outlines are thinned to about this many points: distances are good to a few pixels, margins are wider."""
@@ -32,7 +32,7 @@ class Thing:
     """For parts: `number` of the whole."""
     image_size: tuple[int, int]
 
-    @property
+    @cached_property
     def class_name(self) -> str:
         """Canonical class."""
         return self.source.class_name
@@ -132,14 +132,23 @@ class SceneIndex:
     def of(self, name: str) -> tuple[Thing, ...]:
         """Everything of class ``name``, its subclasses included."""
         if name not in self._of:
-            kin = members(name)
-            self._of[name] = tuple(t for t in self.things if t.class_name in kin)
+            self._of[name] = self._of_any(members(name))
         return self._of[name]
+
+    def _of_any(self, names: frozenset[str]) -> tuple[Thing, ...]:
+        found = [thing for name in names & self._by_class.keys() for thing in self._by_class[name]]
+        return tuple(sorted(found, key=lambda thing: thing.number))
+
+    @cached_property
+    def _by_class(self) -> dict[str, list[Thing]]:
+        found: dict[str, list[Thing]] = {}
+        for thing in self.things:
+            found.setdefault(thing.class_name, []).append(thing)
+        return found
 
     def lookalikes(self, name: str) -> tuple[Thing, ...]:
         """Things that a person may also mean by ``name``: left unjudged in questions about it."""
-        near = lookalikes(name)
-        return tuple(t for t in self.things if t.class_name in near)
+        return self._of_any(lookalikes(name))
 
     def wholly_known(self, name: str) -> bool:
         """Whether every object of ``name`` is annotated and visible, and nothing may be mistaken for one."""
@@ -160,7 +169,7 @@ class SceneIndex:
 
     @cached_property
     def _askable(self) -> list[str]:
-        labelled = {t.class_name for t in self.things}
+        labelled = self._by_class.keys()
         return [n for n in CLASSES if self.of(n) and (n in labelled or is_complete(n, self.scene.complete))]
 
     @cached_property
@@ -227,13 +236,19 @@ class SceneIndex:
             scorable=all(t.source.scorable for t in things),
         )
 
+    @cached_property
+    def _with_doubts(self) -> list[SceneObject]:
+        """Objects that have unknown pixels around them."""
+        sources = [t.source for t in self.things] + self._unseen
+        return [source for source in sources if source.ignore is not None]
+
     def _ignore(self, name: str, mask: Mask, unsure: Sequence[Thing]) -> Mask | None:
         unknown = np.zeros_like(mask) if self.scene.ignore is None else self.scene.ignore.copy()
         for thing in unsure:
             x0, y0, x1, y1 = thing.box
             unknown[y0:y1, x0:x1] |= thing.source.crop
         kin = rivals(name)
-        for source in [t.source for t in self.things] + self._unseen:
+        for source in self._with_doubts:
             if source.ignore is not None and source.class_name in kin:
                 x0, y0, x1, y1 = source.box
                 unknown[y0:y1, x0:x1] |= source.ignore

@@ -40,6 +40,8 @@ SIMILAR_COLOURS: dict[str, frozenset[str]] = {
     "green": frozenset(),
 }
 """Colours that two people may call by either name: no question turns on telling them apart."""
+UNPAINTED = frozenset({"tree", "palm tree", "swimming pool"})
+"""Classes whose colour nobody would name to tell one from another."""
 POINTED = frozenset({"airplane", "helicopter", "ship"})
 """Classes whose front shows from above."""
 HEADINGS = ("north", "north-east", "east", "south-east", "south", "south-west", "west", "north-west")
@@ -148,7 +150,7 @@ def _by_look(draw: Draw, things: Sequence[Thing], key: str) -> tuple[Thing, dict
     thing = draw.choose(things)
     others = [t for t in things if t is not thing]
     if key == "colour":
-        colour = thing.source.attributes.get("colour")
+        colour = colour_word(thing)
         if colour is None or any(colour_match(t, colour) is not False for t in others):
             return None
         return thing, {"colour": colour}
@@ -158,9 +160,15 @@ def _by_look(draw: Draw, things: Sequence[Thing], key: str) -> tuple[Thing, dict
     return thing, {"heading": heading}
 
 
+def colour_word(thing: Thing) -> str | None:
+    """The colour by which one may speak of ``thing``."""
+    colour: str | None = thing.source.attributes.get("colour")
+    return None if thing.class_name in UNPAINTED else colour
+
+
 def colour_match(thing: Thing, colour: str) -> bool | None:
     """Whether ``thing`` has the colour; None where it is unknown or could be called so."""
-    own = thing.source.attributes.get("colour")
+    own = colour_word(thing)
     if own is None or own in SIMILAR_COLOURS.get(colour, frozenset()):
         return None
     return bool(own == colour)

@@ -10,7 +10,7 @@ from itertools import pairwise
 from geoagent.data.classes import CLASSES
 from geoagent.data.instructions.draft import Draft, Draw, Referent
 from geoagent.data.instructions.scene import Thing
-from geoagent.data.instructions.single import HEADINGS, colour_match, heading_match, heading_word
+from geoagent.data.instructions.single import HEADINGS, colour_match, colour_word, heading_match, heading_word
 
 Region = tuple[float, float, float, float]
 
@@ -194,7 +194,7 @@ def _looking(draw: Draw, name: str) -> Referent | None:
     heading = heading_word(example) if draw.index.north_up else None
     if heading in HEADINGS and draw.chance(0.5):
         return subset(draw, "attribute", "heading", name, [heading_match(t, heading) for t in things], heading=heading)
-    colour = example.source.attributes.get("colour")
+    colour = colour_word(example)
     if colour is None:
         return None
     return subset(draw, "attribute", "colour", name, [colour_match(t, colour) for t in things], colour=colour)

@@ -10,7 +10,8 @@ from itertools import combinations
 from geoagent.data.classes import CLASSES
 from geoagent.data.knowledge import Knowledge, available, load
 
-MIN_NAMES = 3
+MIN_NAMES = 2
+"""More where people have more words for it; names that mean only some of the class do not count."""
 MIN_REASONS = 8
 MIN_IMPLICIT = 40
 MAX_SHARED = 0.5
