@@ -93,6 +93,9 @@ class SynthDataset:
             raise GeoAgentError(f"synth:test holds {sum(TEST_COUNTS.values())} samples, not {self.count}")
         if self.count < 1 or self.questions_per_scene < 1:
             raise GeoAgentError("count and questions_per_scene must be at least 1")
+        most = _SEEDS_OF_A_RUN * self.questions_per_scene
+        if self.count > most:
+            raise GeoAgentError(f"a synthetic dataset of {self.count} samples would run out of scenes: at most {most}")
         if not 0 <= self.seed <= _MOST_RUNS:
             raise GeoAgentError(f"the seed of a synthetic dataset goes from 0 to {_MOST_RUNS}, not {self.seed}")
 
