@@ -98,12 +98,12 @@ def _tail(kind: Airframe, length: float) -> tuple[Points, Points]:
 def _engines(kind: Airframe, length: float) -> list[Points]:
     pod = (length * 0.07, length * 0.034)
     if not kind.under_wing:
-        return [centred(*pod) + (-length * 0.24, side * kind.body * length * 0.78) for side in (-1, 1)]
+        return [centred(*pod, -length * 0.24, side * kind.body * length * 0.78) for side in (-1, 1)]
     found = []
     for place in (0.34, 0.62)[: kind.engines // 2]:
         out = kind.span * length / 2 * place
         front = length * (0.5 - kind.wing_at) - kind.sweep * length * place
-        found += [centred(*pod) + (front + pod[0] * 0.12, side * out) for side in (-1, 1)]
+        found += [centred(*pod, front + pod[0] * 0.12, side * out) for side in (-1, 1)]
     return found
 
 
@@ -141,7 +141,7 @@ def _draw_airplane(canvas: Canvas, frame: Frame, kind: Airframe, length: float, 
     if length > 11 and canvas.gsd < 0.9:
         nose = length / 2 - kind.body * length * 0.55
         canvas.fill(
-            canvas.leaf(entity, (44, 50, 58)), frame(centred(length * 0.014, kind.body * length * 0.5) + (nose, 0))
+            canvas.leaf(entity, (44, 50, 58)), frame(centred(length * 0.014, kind.body * length * 0.5, nose, 0))
         )
 
 
@@ -182,7 +182,7 @@ def _draw_helicopter(canvas: Canvas, frame: Frame, length: float, word: str) -> 
     body = frame(np.concatenate((arc(length * 0.11, -math.pi / 2, math.pi / 2, 9) * (1.8, 1) + (length * 0.12, 0),
                                  [(-length * 0.12, length * 0.08), (-length * 0.12, -length * 0.08)])))  # fmt: skip
     boom = frame(box(-length * 0.5, -length * 0.024, 0, length * 0.024))
-    fin = frame(centred(length * 0.06, length * 0.2) + (-length * 0.46, 0))
+    fin = frame(centred(length * 0.06, length * 0.2, -length * 0.46, 0))
     for shape in (body, boom, fin):
         canvas.cast(shape, 2.4, sweep=False)
     coat = canvas.leaf(entity, tint)
@@ -234,5 +234,5 @@ def draw_helipad(canvas: Canvas, frame: Frame, size: float, *, container: int = 
         canvas.fill(floor, frame(ring * 0.86))
     reach, stroke = size * 0.2, max(size * 0.055, canvas.gsd * 0.9)
     for side in (-1, 1):
-        canvas.fill(line, frame(centred(2 * reach, stroke) + (0, side * reach * 0.62)))
+        canvas.fill(line, frame(centred(2 * reach, stroke, 0, side * reach * 0.62)))
     canvas.fill(line, frame(ribbon(np.array(((0, -reach * 0.62), (0, reach * 0.62))), stroke)))

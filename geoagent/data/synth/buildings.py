@@ -64,8 +64,8 @@ def _roof_panels(canvas: Canvas, entity: int, frame: Frame, length: float, width
     columns, rows = int(room_u / panel[0]), int(room_v / panel[1])
     if columns < 2 or rows < 1:
         return
-    columns = int(rng.integers(2, columns + 1))
-    rows = int(rng.integers(1, rows + 1))
+    columns = max(2, round(columns * rng.uniform(0.4, 1)))
+    rows = max(1, round(rows * rng.uniform(0.4, 1)))
     if columns * panel[0] * rows * panel[1] < 12 * canvas.gsd**2:
         return
     part = canvas.part("roof panel", entity)
@@ -73,10 +73,15 @@ def _roof_panels(canvas: Canvas, entity: int, frame: Frame, length: float, width
     shift_v = side * width * 0.25 if pitched else 0.0
     tint = vary(rng, (34, 44, 72) if rng.random() < 0.75 else (36, 36, 40), 6)
     lines = Stripes(angle=frame.angle + math.pi / 2, period=panel[0], strength=7)
-    canvas.fill(
-        canvas.leaf(entity, tint, part=part, stripes=lines),
-        frame(centred(columns * panel[0], rows * panel[1]) + (rng.uniform(-0.1, 0.1) * length, shift_v)),
-    )
+    leaf = canvas.leaf(entity, tint, part=part, stripes=lines)
+    place = frame.at(rng.uniform(-0.1, 0.1) * length, shift_v)
+    if pitched:
+        canvas.fill(leaf, place(centred(columns * panel[0], rows * panel[1])))
+        return
+    gap = max(0.8, 1.5 * canvas.gsd)  # on flat roofs the rows stand apart, so as not to shade each other
+    rows = max(1, int(rows * panel[1] / (panel[1] + gap)))
+    for row in range(rows):
+        canvas.fill(leaf, place(centred(columns * panel[0], panel[1], 0, (row + 0.5 - rows / 2) * (panel[1] + gap))))
 
 
 def _draw_house(canvas: Canvas, frame: Frame, length: float, width: float, height: float) -> None:
@@ -104,7 +109,7 @@ def _draw_house(canvas: Canvas, frame: Frame, length: float, width: float, heigh
     if rng.random() < 0.16:
         _roof_panels(canvas, entity, lifted, long, wide, pitched=not flat)
     if canvas.gsd < 0.4 and rng.random() < 0.5:
-        chimney = centred(0.9, 0.7) + (length * rng.uniform(-0.3, 0.3), width * 0.1)
+        chimney = centred(0.9, 0.7, length * rng.uniform(-0.3, 0.3), width * 0.1)
         canvas.cast(lifted(chimney), 1.5)
         canvas.fill(canvas.leaf(entity, vary(rng, (126, 92, 80))), lifted(chimney), lit=True)
 
@@ -113,7 +118,7 @@ def add_house(canvas: Canvas, frame: Frame, length: float, width: float) -> bool
     """Queue a dwelling with a pitched roof, ridge along u, if its place is free."""
     if not canvas.sees(frame, length) or not canvas.shows(length * width):
         return False
-    if not canvas.fits(frame(grid_of(length, width)), *OPEN_LAND):
+    if not canvas.fits(frame(grid_of(length, width)), *OPEN_LAND, Surface.PAVED):
         return False
     height = float(canvas.rng.uniform(3.2, 7.5))
     canvas.take(frame(centred(length + 1, width + 1)))
@@ -254,7 +259,9 @@ def _draw_round(canvas: Canvas, frame: Frame, radius: float, height: float) -> N
 
 def add_round(canvas: Canvas, frame: Frame, radius: float) -> bool:
     """Queue a round building: an arena, a rotunda."""
-    if not canvas.sees(frame, radius) or not canvas.fits(frame(grid_of(2 * radius, 2 * radius)), *OPEN_LAND):
+    if not canvas.sees(frame, radius) or not canvas.fits(
+        frame(grid_of(2 * radius, 2 * radius)), *OPEN_LAND, Surface.PAVED
+    ):
         return False
     canvas.take(frame(circle(radius + 1)))
     height = float(canvas.rng.uniform(8, 16))

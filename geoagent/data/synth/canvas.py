@@ -41,6 +41,7 @@ class Surface(IntEnum):
     FIELD = 7
     PIER = 8
     WOODS = 9
+    SAND = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +78,13 @@ class _Leaves:
     stripes: dict[int, Stripes] = field(default_factory=dict)
 
 
+def _among(surfaces: tuple[Surface, ...]) -> NDArray[np.bool_]:
+    """bool [256]: whether a number stands for one of the surfaces."""
+    table = np.zeros(256, dtype=np.bool_)
+    table[list(surfaces)] = True
+    return table
+
+
 class Canvas:
     """A scene while it is being drawn; all coordinates are metres from its top left corner."""
 
@@ -95,6 +103,8 @@ class Canvas:
         """Classes of which something is drawn that is not annotated one by one, such as trees in a forest."""
         self.relief: NDArray[np.float32] | None = None
         """float32 [H,W]: light on sloping ground, about 1; None: the ground is flat."""
+        self.bridge_limit = math.inf
+        """Longest stretch of water that a bridge spans here, in metres."""
         self.bend: tuple[float, float, float, float, float, float] | None = None
         self._surface = np.zeros(1024, dtype=np.uint8)
         self._queue: list[tuple[float, int, Callable[[], None]]] = []
@@ -210,27 +220,32 @@ class Canvas:
 
     def fill_on(self, leaf: int, outline: Points, *allowed: Surface) -> None:
         """Draw a polygon only where the ground is one of ``allowed``."""
-        fixed = self._fixed(outline)
-        self._assign(leaf, fixed, allowed)
+        place, shape = self._window(outline)
+        window = self.ids[place]
+        window[shape & _among(allowed)[self._surface[window]]] = leaf
 
-    def _assign(self, leaf: int, fixed: NDArray[np.int32], allowed: tuple[Surface, ...]) -> None:
-        x0, y0 = np.maximum(fixed.min(axis=0) // _SUBPIXEL - 1, 0)
-        x1, y1 = np.minimum(fixed.max(axis=0) // _SUBPIXEL + 2, (self.ids.shape[1], self.ids.shape[0]))
-        if x1 <= x0 or y1 <= y0:
-            return
-        shape = np.zeros((y1 - y0, x1 - x0), dtype=np.uint8)
-        cv2.fillPoly(shape, [fixed - (np.array((x0, y0)) * _SUBPIXEL).astype(np.int32)], 1, cv2.LINE_8, _SHIFT)
-        window = self.ids[y0:y1, x0:x1]
-        fits = np.zeros(256, dtype=np.bool_)
-        fits[list(allowed)] = True
-        window[(shape > 0) & fits[self._surface[window]]] = leaf
+    def tint(self, leaf: int, outline: Points, entity: int) -> None:
+        """Draw a polygon only over what belongs to ``entity``."""
+        place, shape = self._window(outline)
+        window = self.ids[place]
+        window[shape & (np.array(self.leaves.entity)[window] == entity)] = leaf
+
+    def _window(self, outline: Points) -> tuple[tuple[slice, slice], NDArray[np.bool_]]:
+        """The piece of the buffer about a polygon, and which of its pixels lie inside; both may be empty."""
+        fixed = self._fixed(outline)
+        rows, columns = self.ids.shape
+        x0, y0 = np.clip(fixed.min(axis=0) // _SUBPIXEL - 1, 0, (columns, rows)).tolist()
+        x1, y1 = np.clip(fixed.max(axis=0) // _SUBPIXEL + 2, 0, (columns, rows)).tolist()
+        shape = np.zeros((max(y1 - y0, 0), max(x1 - x0, 0)), dtype=np.uint8)
+        if shape.size:
+            shift = np.array((x0 * _SUBPIXEL, y0 * _SUBPIXEL), dtype=np.int32)
+            cv2.fillPoly(shape, [fixed - shift], 1, cv2.LINE_8, _SHIFT)
+        return (slice(y0, y1), slice(x0, x1)), shape > 0
 
     def assign(self, leaf: int, where: NDArray[np.bool_], *allowed: Surface) -> None:
         """Draw a mask of the scene's own size, only where the ground is one of ``allowed``."""
         fine = where.repeat(self.fineness, axis=0).repeat(self.fineness, axis=1)
-        fits = np.zeros(256, dtype=np.bool_)
-        fits[list(allowed)] = True
-        self.ids[fine & fits[self._surface[self.ids]]] = leaf
+        self.ids[fine & _among(allowed)[self._surface[self.ids]]] = leaf
 
     # ------------------------------------------------------------------ height and shadow
 
@@ -267,6 +282,11 @@ class Canvas:
         inside = (x >= 0) & (y >= 0) & (x < self.ids.shape[1]) & (y < self.ids.shape[0])
         return x, y, inside
 
+    def leaf_at(self, place: Frame) -> int:
+        """The leaf at a place, 0 outside the picture."""
+        x, y, inside = self._pixels(np.array(((place.x, place.y),)))
+        return int(self.ids[y[0], x[0]]) if inside[0] else 0
+
     def surface_at(self, points: Points) -> NDArray[np.int16]:
         """The `Surface` under each point, -1 outside the picture."""
         x, y, inside = self._pixels(points)
@@ -284,6 +304,13 @@ class Canvas:
             return False
         ground = self._surface[self.ids[y, x]].tolist()
         return all(surface in allowed for surface in ground)
+
+    def covers(self, outline: Points, *allowed: Surface) -> bool:
+        """Whether the visible part of an outline is not empty, and every pixel of it free and on one of the surfaces."""
+        place, inside = self._window(outline)
+        if not inside.any() or self.taken[place][inside].any():
+            return False
+        return bool(_among(allowed)[self._surface[self.ids[place][inside]]].all())
 
     def take(self, points: Points) -> None:
         """Mark an outline as built upon."""

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from itertools import pairwise
 
 import numpy as np
 
@@ -59,7 +60,7 @@ def arable(canvas: Canvas, block: Block) -> None:
     count = int(rng.integers(1, 5)) if block.width > 70 else 1
     edges = np.sort(rng.uniform(0.1, 0.9, count - 1))
     bounds = [0.0, *edges.tolist(), 1.0]
-    for start, stop in zip(bounds[:-1], bounds[1:], strict=True):
+    for start, stop in pairwise(bounds):
         if stop - start > 0.05:
             gap = rng.uniform(0.8, 3.5)
             draw_field(canvas, block.part(start * block.width + gap, gap, stop * block.width - gap, block.depth - gap))
@@ -196,6 +197,11 @@ def tank_farm(canvas: Canvas, block: Block) -> None:
 
 def works(canvas: Canvas, block: Block) -> None:
     """Factory halls, yards, a few tanks and silos."""
+    if block.depth > 75:
+        middle = block.depth / 2
+        for half in (block.part(0, 0, block.width, middle), block.part(0, middle, block.width, block.depth)):
+            works(canvas, half)
+        return
     rng = canvas.rng
     lay_ground(canvas, block, "paved area")
     u = 4.0

@@ -65,13 +65,13 @@ def _air(image: Image, rng: Generator) -> Image:
         veil = np.array((196, 204, 212), dtype=np.float32) + rng.normal(0, 8, 3).astype(np.float32)
         image = image * np.float32(1 - haze) + veil * np.float32(haze)
     cast = (1 + rng.normal(0, 0.035, 3)).astype(np.float32)
-    contrast, brightness = rng.uniform(0.8, 1.25), rng.normal(0, 9)
+    contrast, brightness = rng.uniform(0.78, 1.15), rng.normal(0, 8)
     image = (image * cast - 118) * np.float32(contrast) + np.float32(118 + brightness)
-    saturation = np.float32(rng.uniform(0.65, 1.3))
+    saturation = np.float32(rng.uniform(0.6, 1.12))
     grey = image.mean(axis=2, keepdims=True)
     image = grey + (image - grey) * saturation
     if rng.random() < 0.6:
-        image = cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.3, 0.95))).astype(np.float32)
+        image = np.asarray(cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.3, 0.95))), dtype=np.float32)
     if rng.random() < 0.25:  # the crispening of many public image services
         soft = cv2.GaussianBlur(image, (0, 0), 1.2)
         image = image + (image - soft) * np.float32(rng.uniform(0.2, 0.8))

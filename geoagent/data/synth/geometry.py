@@ -24,6 +24,7 @@ class Frame:
     """Clockwise from east, in radians, as y points south."""
 
     def __call__(self, points: ArrayLike) -> Points:
+        """The local ``points`` in the world."""
         local = np.asarray(points, dtype=np.float64)
         cos, sin = math.cos(self.angle), math.sin(self.angle)
         world = np.empty_like(local)
@@ -62,11 +63,11 @@ class Block:
 
     def inset(self, margin: float) -> "Block":
         """The block without a strip along each side."""
-        return Block(self.frame.at(margin, margin), self.width - 2 * margin, self.depth - 2 * margin)
+        return self.part(margin, margin, self.width - margin, self.depth - margin)
 
     def part(self, u0: float, v0: float, u1: float, v1: float) -> "Block":
-        """The rectangle between two corners, given in local metres."""
-        return Block(self.frame.at(u0, v0), u1 - u0, v1 - v0)
+        """The rectangle between two corners, given in local metres; a sliver where they are out of order."""
+        return Block(self.frame.at(u0, v0), max(u1 - u0, 0.1), max(v1 - v0, 0.1))
 
     def turned(self) -> "Block":
         """The same plot seen from its next side, so that width and depth change places."""
@@ -82,9 +83,9 @@ def box(u0: float, v0: float, u1: float, v1: float) -> Points:
     return np.array(((u0, v0), (u1, v0), (u1, v1), (u0, v1)), dtype=np.float64)
 
 
-def centred(length: float, width: float) -> Points:
-    """A rectangle about the origin, ``length`` along u."""
-    return box(-length / 2, -width / 2, length / 2, width / 2)
+def centred(length: float, width: float, u: float = 0.0, v: float = 0.0) -> Points:
+    """A rectangle about a point, ``length`` along u."""
+    return box(u - length / 2, v - width / 2, u + length / 2, v + width / 2)
 
 
 @cache
@@ -128,10 +129,10 @@ def crown(rng: Generator, radius: float, count: int = 11) -> Points:
     return _unit_circle(count) * (radius * rng.uniform(0.78, 1.12, count))[:, None]
 
 
-def arc(radius: float, start: float, stop: float, count: int = 16) -> Points:
-    """Points on a circle about the origin between two angles."""
+def arc(radius: float, start: float, stop: float, count: int = 16, u: float = 0.0) -> Points:
+    """Points on a circle about ``(u, 0)`` between two angles."""
     turn = np.linspace(start, stop, count)
-    return np.stack((np.cos(turn), np.sin(turn)), axis=1) * radius
+    return np.stack((np.cos(turn) * radius + u, np.sin(turn) * radius), axis=1)
 
 
 def ribbon(line: Points, width: float | NDArray[np.float64]) -> Points:

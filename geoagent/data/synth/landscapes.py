@@ -14,13 +14,12 @@ from geoagent.data.synth.airport import lay_out_airport
 from geoagent.data.synth.buildings import add_house
 from geoagent.data.synth.canvas import Canvas, Surface
 from geoagent.data.synth.country import COUNTRY
-from geoagent.data.synth.geometry import Frame, arc, blob, box, ribbon, straight, wander
+from geoagent.data.synth.geometry import Frame, blob, box, ribbon, wander
 from geoagent.data.synth.palette import choose, mix, shade, vary
 from geoagent.data.synth.plants import draw_scrub, draw_woods, scatter_trees
 from geoagent.data.synth.roads import (
     Road,
     StreetPlan,
-    draw_roundabout,
     lay_railway,
     lay_road,
     run_traffic,
@@ -92,24 +91,10 @@ def _railway_maybe(canvas: Canvas, share: float) -> None:
         )
 
 
-def _roundabout_maybe(canvas: Canvas, share: float) -> None:
-    rng = canvas.rng
-    if rng.random() < share:
-        width, height = canvas.extent
-        place = Frame(width * float(rng.uniform(0.25, 0.75)), height * float(rng.uniform(0.25, 0.75)))
-        radius, turn = float(rng.uniform(13, 30)), _turn(canvas)
-        if canvas.fits(place(arc(radius, 0, 6.3)), Surface.LAND):
-            arms = tuple(
-                turn + number * math.pi / 2 + float(rng.normal(0, 0.15)) for number in range(int(rng.choice((3, 4, 4))))
-            )
-            draw_roundabout(canvas, place, radius, arms, canvas.reach * 2.2)
-
-
 def _town(canvas: Canvas) -> None:
     rng = canvas.rng
     _ground(canvas)
     canvas.set_bend(float(rng.choice((0, 0.08, 0.16))))
-    _roundabout_maybe(canvas, 0.18)
     _railway_maybe(canvas, 0.15)
     blocks = street_grid(canvas, _town_plan(rng), _turn(canvas))
     fill_blocks(canvas, blocks, FILLERS, _mood(rng, _TOWN))
@@ -140,7 +125,6 @@ def _farmland(canvas: Canvas) -> None:
 def _industrial(canvas: Canvas) -> None:
     rng = canvas.rng
     _ground(canvas)
-    _roundabout_maybe(canvas, 0.12)
     _railway_maybe(canvas, 0.35)
     low = float(rng.uniform(65, 120))
     blocks = street_grid(canvas, _town_plan(rng, cell=(low, low * 1.9), parked=0.05), _turn(canvas))
@@ -245,7 +229,9 @@ def _coast(canvas: Canvas) -> None:
     elif head < 0.68:
         for u in np.arange(-canvas.reach, canvas.reach, rng.uniform(45, 70)):
             waterside.draw_marina(canvas, shore.frame.at(float(u), level), float(rng.uniform(30, 110)), shore.sea)
-    waterside.sail_about(canvas, int(rng.integers(0, 12)), shore.sea, (*SMALL, *SMALL, *LARGE, "tug"), 0.5)
+    waterside.sail_about(
+        canvas, int(rng.integers(0, 12)), shore.sea, (*SMALL, *SMALL, *(LARGE if canvas.gsd > 0.5 else ()), "tug"), 0.5
+    )
     if beach and rng.random() < 0.7:
         waterside.palms_on_beach(canvas, shore, beach + 2)
     if rng.random() < 0.35:
@@ -303,7 +289,7 @@ def _river(canvas: Canvas) -> None:
 def _lake(canvas: Canvas) -> None:
     rng = canvas.rng
     _ground(canvas)
-    place = canvas.middle.at(*(rng.normal(0, 0.25, 2) * canvas.reach).tolist(), _turn(canvas))
+    place = canvas.middle.at(rng.normal(0, 0.25) * canvas.reach, rng.normal(0, 0.25) * canvas.reach, _turn(canvas))
     water, shape = waterside.draw_lake(canvas, place, float(canvas.reach * rng.uniform(0.25, 0.55)))
     waterside.sail_about(canvas, int(rng.integers(0, 9)), water, SMALL, 0.4)
     if rng.random() < 0.6:
@@ -383,7 +369,6 @@ def _mixed(canvas: Canvas) -> None:
     if rng.random() < 0.45:
         waterside.draw_river(canvas, canvas.middle.at(0, rng.normal(0, 0.3) * canvas.reach, _turn(canvas)),
                              float(rng.uniform(10, 40)), canvas.reach * 0.1)  # fmt: skip
-    _roundabout_maybe(canvas, 0.2)
     _railway_maybe(canvas, 0.25)
     low = float(rng.uniform(55, 110))
     blocks = street_grid(canvas, _town_plan(rng, cell=(low, low * 2)), _turn(canvas))

@@ -68,7 +68,8 @@ def _turned(cutout: Cutout, factor: float, angle: float) -> tuple[NDArray[np.flo
     pixels, cover = cutout.pixels.astype(np.float32), cutout.mask.astype(np.float32)
     if factor < 0.7:  # without it, shrinking would skip pixels
         blur = 0.45 / factor
-        pixels, cover = cv2.GaussianBlur(pixels, (0, 0), blur), cv2.GaussianBlur(cover, (0, 0), blur)
+        pixels = np.asarray(cv2.GaussianBlur(pixels, (0, 0), blur), dtype=np.float32)
+        cover = np.asarray(cv2.GaussianBlur(cover, (0, 0), blur), dtype=np.float32)
     size = (out_width, out_height)
     colours = cv2.warpAffine(pixels, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     alpha = cv2.warpAffine(cover, matrix, size, flags=cv2.INTER_LINEAR)

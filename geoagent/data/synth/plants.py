@@ -10,7 +10,7 @@ from geoagent.data.synth.geometry import Frame, Points, circle, crown
 from geoagent.data.synth.palette import Colour, colour_word, shade, vary
 from geoagent.data.synth.textures import Material
 
-GROUNDS = (Surface.LAND, Surface.FIELD, Surface.WOODS)
+GROUNDS = (Surface.LAND, Surface.FIELD, Surface.WOODS, Surface.SAND)
 
 
 def _draw_tree(canvas: Canvas, frame: Frame, radius: float, height: float, colour: Colour) -> None:
@@ -84,6 +84,8 @@ def add_tree(
     canvas.take(frame(circle(radius * 0.7, count=8)))
     height = float(radius * rng.uniform(1.2, 2.4) if not palm else rng.uniform(5, 12))
     colour = canvas.style.leaf(rng)
+    if canvas.style.season == "spring" and rng.random() < 0.07:  # in blossom
+        colour = vary(rng, (192, 162, 166), 10)
     if palm:
         draw = partial(_draw_palm, canvas, frame, radius, height, vary(rng, (86, 108, 62), 12))
     elif canvas.style.season == "winter" and rng.random() < 0.55:

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -68,11 +69,12 @@ def _markings(canvas: Canvas, entity: int, road: Road, line: Points) -> None:
 
 def _surface_pieces(canvas: Canvas, road: Road) -> tuple[list[Points], list[Points]]:
     """The stretches of a road on land, and those that cross water from bank to bank."""
-    over = [surface == Surface.WATER for surface in canvas.surface_at(road.line).tolist()]
+    wet = (Surface.WATER, Surface.PIER)
+    over = [surface in wet for surface in canvas.surface_at(road.line).tolist()]
     if not any(over):
         return [road.line], []
     spans = [(max(a - 1, 0), min(b + 1, len(over) - 1)) for a, b in _runs(over)]
-    land = [road.line[a : b + 1] for a, b in _runs([not wet for wet in over]) if b > a]
+    land = [road.line[a : b + 1] for a, b in _runs([not crossing for crossing in over]) if b > a]
     return land, [road.line[a : b + 1] for a, b in spans]
 
 
@@ -80,7 +82,7 @@ def _draw_bridge(canvas: Canvas, road: Road, line: Points, entity: int) -> None:
     rng = canvas.rng
     width = road.width + 2.4
     deck = ribbon(line, width)
-    for start, stop in zip(line[:-1], line[1:], strict=True):
+    for start, stop in pairwise(line):
         canvas.cast(ribbon(np.stack((start, stop)), width), 5.0, base=2.0)
     canvas.fill(
         canvas.leaf(entity, vary(rng, (186, 182, 174), 9), Material.CONCRETE, surface=Surface.ROAD), deck, lit=True
@@ -125,7 +127,7 @@ def lay_road(canvas: Canvas, road: Road, *, bridges: bool = True) -> None:
     for line in water:
         length = float(np.hypot(*np.diff(line, axis=0).T).sum())
         reaches_out = canvas.surface_at(line[[0, -1]]).tolist()
-        if Surface.WATER in reaches_out or not canvas.shows(length * road.width):
+        if Surface.WATER in reaches_out or length > canvas.bridge_limit or not canvas.shows(length * road.width):
             continue
         crossing = canvas.entity("bridge", length_m=round(length, 1), width_m=round(road.width + 2.4, 1))
         _draw_bridge(canvas, road, line, crossing)
@@ -186,6 +188,8 @@ class StreetPlan:
     parked: float = 0.15
     bridges: bool = True
     median: float = 0.0
+    roundabouts: float = 0.12
+    """Probability of a roundabout at a junction."""
 
 
 def _split(canvas: Canvas, plan: StreetPlan, block: Block, level: int, roads: list[Road], blocks: list[Block]) -> None:
@@ -228,6 +232,8 @@ def street_grid(canvas: Canvas, plan: StreetPlan, angle: float) -> list[Block]:
     _split(canvas, plan, Block(corner, span, span), 0, roads, blocks)
     for road in reversed(roads):
         lay_road(canvas, road, bridges=plan.bridges)
+    if plan.paved and rng.random() < plan.roundabouts:
+        _roundabout_at_junction(canvas, roads)
     for road in roads:
         if plan.paved:
             run_traffic(canvas, road, plan.traffic * (2 if road.lanes > 2 else 1))
@@ -242,14 +248,25 @@ def street_grid(canvas: Canvas, plan: StreetPlan, angle: float) -> list[Block]:
     return blocks
 
 
-def draw_roundabout(canvas: Canvas, centre: Frame, radius: float, angles: tuple[float, ...], reach: float) -> None:
-    """A roundabout with its arms, at once; ring and island make up its mask."""
+def _roundabout_at_junction(canvas: Canvas, roads: list[Road]) -> None:
+    """Turn one of the T-junctions in the picture into a roundabout."""
     rng = canvas.rng
-    for angle in angles:
-        arm = Frame(centre.x, centre.y, angle)
-        road = Road(line=arm(straight((radius * 0.9, 0), (reach, 0))), lanes=2, lane_width=3.6, sidewalk=0.0)
-        lay_road(canvas, road)
-        run_traffic(canvas, road, 0.2)
+    ends: list[Frame] = []
+    for road in roads[1:]:
+        for end, inner in ((0, 1), (-1, -2)):
+            step = road.line[end] - road.line[inner]
+            point = road.line[end] + step / max(float(np.hypot(*step)), 1e-6) * 3.0
+            ends.append(Frame(float(point[0]), float(point[1])))
+    width, height = canvas.extent
+    near = [end for end in ends if 0.12 * width < end.x < 0.88 * width and 0.12 * height < end.y < 0.88 * height]
+    near = [end for end in near if (canvas.surface_at(end(circle(30, count=12))) != Surface.WATER).all()]
+    if near:
+        draw_roundabout(canvas, near[int(rng.integers(len(near)))], float(rng.uniform(15, 30)))
+
+
+def draw_roundabout(canvas: Canvas, centre: Frame, radius: float) -> None:
+    """A roundabout over a junction, at once; ring and island make up its mask."""
+    rng = canvas.rng
     entity = canvas.entity("roundabout", length_m=round(2 * radius, 1))
     ring = canvas.leaf(entity, vary(rng, canvas.style.road, 4), Material.ASPHALT, surface=Surface.ROAD)
     canvas.fill(ring, centre(circle(radius, count=40)))
@@ -333,3 +350,16 @@ def strew_cars(canvas: Canvas, block: Block, count: int, *allowed: Surface) -> N
             rng.uniform(0, block.width), rng.uniform(0, block.depth), float(rng.choice((0, 1, 2, 3))) * math.pi / 2
         )
         add_vehicle(canvas, place, allowed or (Surface.PAVED,), heavy=0.3)
+
+
+def split_by_lane(canvas: Canvas, block: Block, deepest: float) -> list[Block]:
+    """Cut a plot deeper than ``deepest`` by lanes along its width; returns the strips between."""
+    if block.depth <= deepest:
+        return [block]
+    half, lane = block.depth / 2, 2.8
+    line = block.frame(straight((-3.0, half), (block.width + 3.0, half)))
+    road = Road(line=line, lanes=2, lane_width=2.8, sidewalk=0.0, marked=False)
+    lay_road(canvas, road, bridges=False)
+    run_traffic(canvas, road, 0.08, heavy=0.05)
+    near, far = block.part(0, 0, block.width, half - lane), block.part(0, half + lane, block.width, block.depth)
+    return split_by_lane(canvas, near, deepest) + split_by_lane(canvas, far, deepest)

@@ -7,6 +7,7 @@ import numpy as np
 from geoagent.data.classes import CLASSES
 from geoagent.data.synth.annotate import annotate
 from geoagent.data.synth.canvas import Canvas
+from geoagent.data.synth.clutter import stray_trees, strew_heaps, wear_ground
 from geoagent.data.synth.finish import develop, seen
 from geoagent.data.synth.georeference import locate
 from geoagent.data.synth.landscapes import KINDS, LANDSCAPES
@@ -54,7 +55,7 @@ def render_scene(
         GeoAgentError: if the landscape is unknown, or size or seed are out of range.
     """
     height, width = (size, size) if isinstance(size, int) else size
-    if not (MIN_SIDE <= min(height, width) and max(height, width) <= MAX_SIDE):
+    if min(height, width) < MIN_SIDE or max(height, width) > MAX_SIDE:
         raise GeoAgentError(f"cannot render {width} x {height} pixels: choose sides from {MIN_SIDE} to {MAX_SIDE}")
     if seed < 0:
         raise GeoAgentError(f"the seed {seed} is negative: choose 0 or more")
@@ -70,6 +71,9 @@ def render_scene(
     style = draw_style(rng, kind.season(rng))
     canvas = Canvas(height, width, gsd, style, rng)
     kind.draw(canvas)
+    wear_ground(canvas)
+    strew_heaps(canvas)
+    stray_trees(canvas)
     canvas.flush()
     leaf_map = seen(canvas)
     image = develop(canvas, leaf_map, rng)

@@ -104,7 +104,7 @@ def draw_basketball_court(canvas: Canvas, frame: Frame) -> bool:
     for side in (-1, 1):
         end = frame.at(side * 14, 0, 0 if side < 0 else math.pi)
         canvas.fill(key, end(box(0, -2.45, 5.8, 2.45)), end(circle(1.8, 5.8)))
-        half = arc(6.75, -math.pi / 2, math.pi / 2) + (1.6, 0)
+        half = arc(6.75, -math.pi / 2, math.pi / 2, u=1.6)
         _lines(canvas, line, end, (([(0, -2.45), (5.8, -2.45), (5.8, 2.45), (0, 2.45)], 0.12),
                                    ([(0.0, -6.75), *((float(a), float(b)) for a, b in half), (0.0, 6.75)], 0.12)))  # fmt: skip
         board = end(box(0.8, -0.9, 1.2, 0.9))
@@ -161,7 +161,7 @@ def draw_soccer_field(
     if not artificial and rng.random() < 0.5:
         worn = canvas.leaf(entity, mix(colour, canvas.style.soil, 0.5), Material.GRASS, surface=Surface.COURT)
         for side in (-1, 1):
-            canvas.fill(worn, frame(blob(rng, 5, 0.2, 14) + (side * (length / 2 - 5), 0)))
+            canvas.fill(worn, frame.at(side * (length / 2 - 5), 0)(blob(rng, 5, 0.2, 14)))
     line = canvas.leaf(entity, mix(_LINE, colour, 0.0 if artificial else rng.uniform(0, 0.5)), surface=Surface.COURT)
     _pitch_lines(canvas, line, frame, length, width)
     goal = canvas.leaf(entity, _LINE, surface=Surface.COURT)
@@ -181,8 +181,8 @@ def draw_track(canvas: Canvas, frame: Frame, scale: float = 1.0) -> bool:
         return False
 
     def oval(reach: float) -> Points:
-        right = arc(reach, -math.pi / 2, math.pi / 2, 20) + (straight / 2, 0)
-        left = arc(reach, math.pi / 2, 1.5 * math.pi, 20) - (straight / 2, 0)
+        right = arc(reach, -math.pi / 2, math.pi / 2, 20, straight / 2)
+        left = arc(reach, math.pi / 2, 1.5 * math.pi, 20, -straight / 2)
         return np.concatenate((right, left))
 
     word = choose(rng, {"red": 4, "brown": 2, "blue": 1, "orange": 1.5, "grey": 0.7})
@@ -208,7 +208,7 @@ def draw_track(canvas: Canvas, frame: Frame, scale: float = 1.0) -> bool:
     canvas.fill(grass, frame(oval(radius)))
     if rng.random() < 0.4:  # the bends are covered like the track
         bend = canvas.leaf(entity, shade(colour, 0.95), Material.ASPHALT, surface=Surface.COURT, strength=0.8)
-        canvas.fill(bend, frame(arc(radius, -math.pi / 2, math.pi / 2, 18) + (straight / 2, 0)))
+        canvas.fill(bend, frame(arc(radius, -math.pi / 2, math.pi / 2, 18, straight / 2)))
     if rng.random() < 0.85:
         draw_soccer_field(canvas, frame, 97 * scale, 62 * scale, container=entity, margin=1.0)
     return True

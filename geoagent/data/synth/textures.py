@@ -47,8 +47,8 @@ STRENGTH: dict[Material, float] = {
     Material.MEADOW: 14.0,
     Material.SOIL: 12.0,
     Material.SAND: 6.0,
-    Material.ASPHALT: 6.0,
-    Material.CONCRETE: 7.0,
+    Material.ASPHALT: 5.0,
+    Material.CONCRETE: 6.0,
     Material.ROOF: 6.0,
     Material.METAL: 4.0,
     Material.CANOPY: 14.0,
@@ -110,7 +110,7 @@ def _brightness(material: Material, rng: Generator) -> Tile:
         case Material.SMOOTH:
             return _noise(rng, 0.2)
         case Material.GRASS:
-            return 0.6 * _noise(rng, 0.5) + 0.6 * _noise(rng, 1.3)
+            return 0.4 * _noise(rng, 0.4) + 0.8 * _noise(rng, 1.3)
         case Material.MEADOW:
             return 0.5 * _noise(rng, 0.4) + 0.8 * _noise(rng, 1.1)
         case Material.SOIL:
@@ -118,15 +118,15 @@ def _brightness(material: Material, rng: Generator) -> Tile:
         case Material.SAND:
             return 0.5 * _noise(rng, 0.3) + 0.7 * _noise(rng, 1.5)
         case Material.ASPHALT | Material.CONCRETE:
-            return 0.6 * _noise(rng, 0.2) + 0.7 * _noise(rng, 1.3)
+            return 0.35 * _noise(rng, 0.2) + 0.85 * _noise(rng, 1.4)
         case Material.ROOF | Material.METAL:
-            return 0.7 * _noise(rng, 0.2) + 0.6 * _noise(rng, 1.2)
+            return 0.5 * _noise(rng, 0.2) + 0.7 * _noise(rng, 1.3)
         case Material.CANOPY:
             return 0.8 * _noise(rng, 0.5) + 0.4 * _noise(rng, 0.1)
         case Material.WATER:
-            return 0.6 * _noise(rng, 0.3, 0.5) + 0.6 * _noise(rng, 1.6)
+            return 0.35 * _noise(rng, 0.3, 0.5) + 0.8 * _noise(rng, 1.6)
         case Material.WAVES:
-            return 0.9 * _noise(rng, 0.5, 0.35) + 0.4 * _noise(rng, 1.4)
+            return 0.7 * _noise(rng, 0.6, 0.35) + 0.6 * _noise(rng, 1.5)
         case Material.MUD:
             return 0.3 * _noise(rng, 0.3) + 0.9 * _noise(rng, 1.7)
         case Material.CROP:
@@ -173,10 +173,8 @@ def sample(materials: NDArray[np.uint8], strength: NDArray[np.float32], rng: Gen
     """
     rows = (np.arange(materials.shape[0]) * rng.choice((-1, 1)) + rng.integers(SIDE)) % SIDE
     columns = (np.arange(materials.shape[1]) * rng.choice((-1, 1)) + rng.integers(SIDE)) % SIDE
-    if rng.random() < 0.5:
-        place = rows[:, None] * SIDE + columns[None, :]
-    else:
-        place = rows[:, None] + columns[None, :] * SIDE
+    row_step, column_step = (SIDE, 1) if rng.random() < 0.5 else (1, SIDE)
+    place = rows[:, None] * row_step + columns[None, :] * column_step
     index = materials.astype(np.int64) * (SIDE * SIDE) + place
     gain = np.array([STRENGTH[m] / _SIGMA for m in Material], dtype=np.float32).take(materials) * strength
     texture = atlas().take(index, axis=0).astype(np.float32)

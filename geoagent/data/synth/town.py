@@ -12,6 +12,7 @@ from geoagent.data.synth.canvas import Canvas, Surface
 from geoagent.data.synth.geometry import Block, blob, box, centred, ribbon, wander
 from geoagent.data.synth.palette import choose, mix, vary
 from geoagent.data.synth.plants import draw_woods, scatter_trees
+from geoagent.data.synth.roads import split_by_lane
 from geoagent.data.synth.textures import Material
 from geoagent.data.synth.vehicles import add_bus, add_car, add_truck
 from geoagent.data.synth.works import add_tower_crane
@@ -63,6 +64,11 @@ def park_cars(canvas: Canvas, block: Block, fullness: float, *, class_name: str 
 
 def dwellings(canvas: Canvas, block: Block) -> None:
     """Detached houses with gardens, drives, pools and trees."""
+    for strip in split_by_lane(canvas, block, 76.0):
+        _houses(canvas, strip)
+
+
+def _houses(canvas: Canvas, block: Block) -> None:
     rng = canvas.rng
     dry = rng.random() < canvas.style.climate.bare
     lay_ground(canvas, block, "bare land" if dry else "grass")
@@ -103,6 +109,11 @@ def dwellings(canvas: Canvas, block: Block) -> None:
 
 def terraces(canvas: Canvas, block: Block) -> None:
     """Long rows of houses with narrow gardens."""
+    for strip in split_by_lane(canvas, block, 70.0):
+        _rows_of_houses(canvas, strip)
+
+
+def _rows_of_houses(canvas: Canvas, block: Block) -> None:
     rng = canvas.rng
     lay_ground(canvas, block, "grass" if rng.random() < 0.7 else "paved area")
     wide = rng.uniform(8, 11)
@@ -232,6 +243,15 @@ def garden(canvas: Canvas, block: Block) -> None:
 
 def games(canvas: Canvas, block: Block) -> None:
     """A sports ground: whatever fits of track, pitches, diamonds and courts."""
+    if block.width > 210 or (block.width > 125 and canvas.rng.random() < 0.4):
+        cut = block.width * canvas.rng.uniform(0.42, 0.58)
+        for half in (block.part(0, 0, cut, block.depth), block.part(cut, 0, block.width, block.depth)):
+            _one_game(canvas, half.lengthwise())
+    else:
+        _one_game(canvas, block)
+
+
+def _one_game(canvas: Canvas, block: Block) -> None:
     rng = canvas.rng
     lay_ground(canvas, block, "grass")
     long, deep = block.width, block.depth

@@ -57,7 +57,7 @@ def _draw_bus(canvas: Canvas, frame: Frame, length: float, word: str) -> None:
     if canvas.gsd <= 0.45:
         hatch = canvas.leaf(entity, shade(tint, 0.72))
         for share in (-0.3, 0.05, 0.28):
-            canvas.fill(hatch, frame(centred(1.6, 1.2) + (share * length, 0)))
+            canvas.fill(hatch, frame(centred(1.6, 1.2, share * length, 0)))
 
 
 def _draw_truck(canvas: Canvas, frame: Frame, length: float, words: tuple[str, str]) -> None:

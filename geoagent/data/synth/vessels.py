@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from geoagent.data.synth.canvas import Canvas, Surface, grid_of
+from geoagent.data.synth.canvas import Canvas, Surface
 from geoagent.data.synth.geometry import Frame, Points, box, centred, circle
 from geoagent.data.synth.palette import choose, mix, paint, shade, vary
 from geoagent.data.synth.textures import Material
@@ -148,7 +148,7 @@ def _tanker(build: _Build) -> None:
         pipe, build.frame(box(-0.01 * build.length, -build.beam * 0.42, 0.01 * build.length, build.beam * 0.42))
     )
     for u in (-0.2, -0.1, 0.12, 0.24):
-        canvas.fill(pipe, build.frame(centred(0.008 * build.length, build.beam * 0.8) + (u * build.length, 0)))
+        canvas.fill(pipe, build.frame(centred(0.008 * build.length, build.beam * 0.8, u * build.length, 0)))
     build.house(-0.46, -0.35, 0.86, 13)
 
 
@@ -159,7 +159,7 @@ def _bulk_carrier(build: _Build) -> None:
     pitch = 0.72 / count
     for number in range(count):
         u = (-0.31 + (number + 0.5) * pitch) * build.length
-        canvas.fill(hatch, build.frame(centred(pitch * build.length * 0.68, build.beam * 0.6) + (u, 0)))
+        canvas.fill(hatch, build.frame(centred(pitch * build.length * 0.68, build.beam * 0.6, u, 0)))
     build.house(-0.47, -0.36, 0.84, 13)
 
 
@@ -172,7 +172,7 @@ def _ferry(build: _Build) -> None:
             canvas.fill(
                 boat,
                 build.frame(
-                    centred(build.length * 0.04, build.beam * 0.07) + (u * build.length, side * build.beam * 0.45)
+                    centred(build.length * 0.04, build.beam * 0.07, u * build.length, side * build.beam * 0.45)
                 ),
             )
 
@@ -189,11 +189,11 @@ def _naval(build: _Build) -> None:
     canvas = build.canvas
     grey = build.plate(vary(canvas.rng, (150, 156, 160)), build.bridge)
     for u, length, width in ((0.1, 0.16, 0.7), (-0.12, 0.14, 0.62), (0.1, 0.07, 0.42)):
-        shape = build.frame(centred(length * build.length, width * build.beam) + (u * build.length, 0))
+        shape = build.frame(centred(length * build.length, width * build.beam, u * build.length, 0))
         canvas.cast(shape, 9)
         canvas.fill(grey, shape, lit=True)
     pad = build.plate(vary(canvas.rng, (96, 100, 104)), build.deck)
-    canvas.fill(pad, build.frame(centred(0.16 * build.length, build.beam * 0.7) + (-0.38 * build.length, 0)))
+    canvas.fill(pad, build.frame(centred(0.16 * build.length, build.beam * 0.7, -0.38 * build.length, 0)))
 
 
 def _tug(build: _Build) -> None:
@@ -206,15 +206,13 @@ def _cabin_boat(build: _Build) -> None:
     build.house(place, place + rng.uniform(0.18, 0.3), 0.62, 2)
     if build.length > 12 and canvas.gsd < 0.5:
         glass = build.plate((46, 54, 64), build.bridge)
-        canvas.fill(
-            glass, build.frame(centred(0.05 * build.length, build.beam * 0.5) + ((place + 0.2) * build.length, 0))
-        )
+        canvas.fill(glass, build.frame(centred(0.05 * build.length, build.beam * 0.5, (place + 0.2) * build.length, 0)))
 
 
 def _sailing_boat(build: _Build) -> None:
     canvas, rng = build.canvas, build.canvas.rng
     pit = build.plate(vary(rng, (150, 124, 96)), build.deck)
-    canvas.fill(pit, build.frame(centred(0.22 * build.length, build.beam * 0.44) + (-0.28 * build.length, 0)))
+    canvas.fill(pit, build.frame(centred(0.22 * build.length, build.beam * 0.44, -0.28 * build.length, 0)))
     boom = build.plate(paint(rng, "blue" if rng.random() < 0.4 else "white"), build.deck)
     canvas.fill(boom, build.frame(box(-0.3 * build.length, -0.12, 0.1 * build.length, 0.12)))
     mast = canvas.style.sun
@@ -228,10 +226,10 @@ def _sailing_boat(build: _Build) -> None:
 def _motor_boat(build: _Build) -> None:
     canvas, rng = build.canvas, build.canvas.rng
     seat = build.plate(vary(rng, (96, 84, 76), 20), build.deck)
-    canvas.fill(seat, build.frame(centred(0.36 * build.length, build.beam * 0.56) + (-0.16 * build.length, 0)))
+    canvas.fill(seat, build.frame(centred(0.36 * build.length, build.beam * 0.56, -0.16 * build.length, 0)))
     canvas.fill(
         build.plate((52, 60, 70), build.deck),
-        build.frame(centred(0.06 * build.length, build.beam * 0.6) + (0.06 * build.length, 0)),
+        build.frame(centred(0.06 * build.length, build.beam * 0.6, 0.06 * build.length, 0)),
     )
 
 
@@ -248,11 +246,11 @@ def _wake(canvas: Canvas, frame: Frame, length: float, beam: float, water: int) 
     base = canvas.leaves.colour[water]
     entity = canvas.leaves.entity[water]
     reach = length * rng.uniform(1.2, 3.0)
-    for share, light in ((1.0, 0.25), (0.6, 0.45)):
+    for share, light in ((1.0, 0.1), (0.6, 0.2), (0.25, 0.4)):
         foam = canvas.leaf(
             entity, mix(base, (226, 232, 232), light), Material.WAVES, surface=Surface.WATER, strength=1.6
         )
-        spread = beam * 0.4 + reach * share * 0.12
+        spread = beam * 0.35 + reach * share * 0.08
         outline = ((-length * 0.35, -beam * 0.45), (-length * 0.35, beam * 0.45),
                    (-length / 2 - reach * share, spread), (-length / 2 - reach * share, -spread))  # fmt: skip
         canvas.fill_on(foam, frame(outline), Surface.WATER)
@@ -302,8 +300,7 @@ def add_ship(
     size = length or float(rng.uniform(*hull.length))
     if not canvas.sees(frame, size) or not canvas.shows(size * size * hull.beam * 0.7):
         return False
-    footprint = frame(np.concatenate((grid_of(size, size * hull.beam), grid_of(size * 0.5, size * hull.beam))))
-    if not canvas.fits(footprint, Surface.WATER):
+    if not canvas.covers(frame(centred(size * 1.05, size * hull.beam * 1.15)), Surface.WATER):
         return False
     if moving and water:
         _wake(canvas, frame, size, size * hull.beam, water)

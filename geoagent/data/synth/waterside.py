@@ -41,12 +41,14 @@ def draw_sea(canvas: Canvas, frame: Frame, level: float, sway: float, beach: flo
     entity, rough = canvas.entity("sea"), bool(rng.random() < 0.6)
     if beach > 0:
         sand = canvas.leaf(canvas.entity("beach"), vary(rng, (212, 194, 156) if rng.random() < 0.75 else (150, 138, 122), 10),
-                           Material.SAND)  # fmt: skip
+            Material.SAND,
+            surface=Surface.SAND,
+        )  # fmt: skip
         canvas.fill_on(sand, np.concatenate((offset(line, -beach), far)), Surface.LAND)
     deep = _water_leaf(canvas, entity, style.sea, rough)
     shallow = mix(style.sea, (122, 172, 160), rng.uniform(0.15, 0.55)) if beach > 0 else shade(style.sea, 1.1)
     width = rng.uniform(8, 40) if beach > 0 else 5.0
-    steps = 6
+    steps = 12
     for step in range(steps):
         leaf = deep if step == steps - 1 else canvas.leaf(entity, mix(shallow, style.sea, step / (steps - 1)),
                                                           Material.WATER, surface=Surface.WATER)  # fmt: skip
@@ -69,6 +71,7 @@ def draw_river(canvas: Canvas, frame: Frame, width: float, sway: float) -> int:
     reach = canvas.reach * 1.4
     line = frame(wander(rng, (-reach, 0), (reach, 0), sway, max(3.0, reach / 90)))
     entity = canvas.entity("river", width_m=round(width, 1))
+    canvas.bridge_limit = 12.0 + 2.6 * width
     change = 1 + 0.16 * np.sin(np.linspace(0, rng.uniform(4, 14), len(line)) + rng.uniform(0, 6))
     bank = rng.random()
     if bank < 0.4:
@@ -133,6 +136,8 @@ def draw_marina(canvas: Canvas, frame: Frame, length: float, water: int) -> None
     rng = canvas.rng
     berth = float(rng.uniform(9, 17))
     wide = max(2.2, 1.8 * canvas.gsd)
+    if not canvas.covers(frame(box(-berth, 2, berth, length)), Surface.WATER):
+        return
     entity = canvas.entity("harbor", length_m=round(length, 1))
     plank = pier_leaf(canvas, entity)
     spine = frame(box(-wide / 2, -6.0, wide / 2, length))
@@ -159,8 +164,10 @@ def draw_marina(canvas: Canvas, frame: Frame, length: float, water: int) -> None
 def draw_pier(canvas: Canvas, frame: Frame, length: float, width: float, water: int, ships: tuple[str, ...]) -> None:
     """A pier out along v of a frame, with ships moored along its sides."""
     rng = canvas.rng
-    entity = canvas.entity("harbor", length_m=round(length, 1), width_m=round(width, 1))
     outline = frame(box(-width / 2, -8.0, width / 2, length))
+    if not canvas.covers(frame(box(-width / 2 - 3, 2, width / 2 + 3, length)), Surface.WATER):
+        return
+    entity = canvas.entity("harbor", length_m=round(length, 1), width_m=round(width, 1))
     canvas.cast(outline, 3.0)
     canvas.fill(pier_leaf(canvas, entity), outline, lit=True)
     for side in (-1, 1):

@@ -152,7 +152,7 @@ def _draw_tower_crane(canvas: Canvas, frame: Frame, reach: float, height: float,
         canvas.fill(frame_colour, mast + (top - mast) * share, lit=True)
     rungs = Stripes(angle=frame.angle + math.pi / 2, period=2.4, strength=24)
     canvas.fill(canvas.leaf(entity, colour, stripes=rungs), canvas.lifted(jib, height), lit=True)
-    weight = canvas.lifted(frame(centred(3.6, 2.8) + (-reach * 0.27, 0)), height)
+    weight = canvas.lifted(frame(centred(3.6, 2.8, -reach * 0.27, 0)), height)
     canvas.fill(canvas.leaf(entity, (120, 120, 118)), weight, lit=True)
 
 
@@ -177,7 +177,7 @@ def _draw_gantry(canvas: Canvas, frame: Frame, reach: float, span: float, word: 
     beams = [frame(box(-span / 2, side * 8 - 1.1, span / 2, side * 8 + 1.1)) for side in (-1, 1)]
     booms = [frame(box(-reach * 0.45, side * 2.6 - 0.9, reach, side * 2.6 + 0.9)) for side in (-1, 1)]
     ties = [frame(box(u - 0.9, -9, u + 0.9, 9)) for u in (-span / 2, span / 2)]
-    house = frame(centred(9, 6) + (-span / 2, 0))
+    house = frame(centred(9, 6, -span / 2, 0))
     for shape in (*beams, *booms, *ties, house):
         canvas.cast(shape, height, sweep=False)
     steel, light = canvas.leaf(entity, shade(colour, 0.85)), canvas.leaf(entity, colour)
