@@ -51,7 +51,7 @@ CORPUS = (
 )
 
 # The template of Qwen2.5-VL, without the parts about tools and video: it puts a system turn first.
-QWEN2_5_TEMPLATE = """{%- for message in messages %}{% if loop.first and message['role'] != 'system' %}<|im_start|>system
+QWEN2_5_TEMPLATE = """{%- for message in messages %}{% if loop.first and message.role != 'system' %}<|im_start|>system
 You are a helpful assistant.<|im_end|>
 {% endif %}<|im_start|>{{ message['role'] }}
 {% for part in message['content'] %}{% if part['type'] == 'image' %}<|vision_start|><|image_pad|><|vision_end|>\

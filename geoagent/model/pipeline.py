@@ -78,7 +78,7 @@ class SegmentedTargets:
     coarse: tuple[Tensor | None, ...]
     """Per target [Hv,Wv] logits."""
     grounding: tuple[tuple[Tensor, Grounding], ...]
-    """Per size of vision grid: the indices of its targets and their grounding."""
+    """Per group of targets of one shape: their indices and their grounding."""
 
 
 @dataclass(frozen=True)
@@ -156,13 +156,13 @@ class GeoAgentModel(PreTrainedModel):
     def segment_targets(
         self, queries: TargetQueries, features: ImageFeatures, person: segmenter.PersonPrompts | None = None
     ) -> SegmentedTargets:
-        """Grounding, prompts, modulation and decoding of N targets, images of one vision grid at a time."""
+        """Grounding, prompts, modulation and decoding of N targets, those of one shape at a time."""
         n, size = len(queries), features.sam.size
         order: list[Tensor] = []
         decoded: list[tuple[segmenter.DecodedMasks, Tensor]] = []
         coarse: list[Tensor | None] = [None] * n
         grounded: list[tuple[Tensor, Grounding]] = []
-        for targets in _targets_by_grid(queries.image, features.vision.grids):
+        for targets in _alike(queries.image, features.vision.grids, person):
             some = queries.pick(targets)
             vision = torch.stack([features.vision.merged[i] for i in some.image.tolist()])
             grounding = self.grounding(some, vision)
@@ -189,9 +189,7 @@ class GeoAgentModel(PreTrainedModel):
         """GPG's prompts and, behind them, what a person pointed at."""
         if person is None:
             return prompts.sparse, prompts.dense
-        rows = targets.to(person.points.device)
-        masks = None if person.masks is None else person.masks[rows]
-        mine = segmenter.PersonPrompts(person.points[rows], person.labels[rows], masks)
+        mine = person.pick(targets.to(person.points.device))
         sparse, change = segmenter.embed_prompts(self.sam, mine, size)
         sparse = torch.cat([prompts.sparse, sparse.to(prompts.sparse.dtype)], dim=1)
         if change is None or prompts.dense is None:
@@ -206,11 +204,12 @@ def collect_queries(states: Tensor, text: PackedText) -> TargetQueries:
     return TargetQueries(words, mask, states[text.image, text.query_index], text.image)
 
 
-def _targets_by_grid(image: Tensor, grids: list[tuple[int, int]]) -> list[Tensor]:
-    """Indices of targets whose images share a vision grid (in training there is one grid only)."""
-    groups: dict[tuple[int, int], list[int]] = {}
+def _alike(image: Tensor, grids: list[tuple[int, int]], person: segmenter.PersonPrompts | None) -> list[Tensor]:
+    """Indices of targets that share a vision grid and a number of marks (in training nearly always all of them)."""
+    marks = [0] * len(image) if person is None else person.counts
+    groups: dict[tuple[tuple[int, int], int], list[int]] = {}
     for target, i in enumerate(image.tolist()):
-        groups.setdefault(grids[i], []).append(target)
+        groups.setdefault((grids[i], marks[target]), []).append(target)
     return [torch.tensor(group, device=image.device) for group in groups.values()]
 
 

@@ -10,6 +10,7 @@ Shapes: B images, N targets, S side of the square, He = We = S/16, P prompt widt
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -18,6 +19,7 @@ from transformers import Sam2Config, Sam2Model
 from geoagent.types import Prompts
 
 NOT_A_POINT = -1
+NO_MARK = -2
 SCRIBBLE_POINTS = 8
 
 
@@ -54,9 +56,21 @@ class PersonPrompts:
     points: Tensor
     """float [N,K,2]: x, y in 0…1."""
     labels: Tensor
-    """int [N,K]: 1 on it, 0 not on it, 2 and 3 corners of a box, -1 nothing."""
+    """int [N,K]: 1 on it, 0 not on it, 2 and 3 corners of a box, -1 SAM2's closing mark, -2 padding at the end."""
     masks: Tensor | None
     """float [N,1,m,m]: 1 on it, 0 elsewhere; rows without a mask are all NaN."""
+
+    @property
+    def counts(self) -> list[int]:
+        """Marks of each target. SAM2's decoder has no mask for padding: only targets with as many go together."""
+        counts: list[int] = (self.labels != NO_MARK).sum(dim=1).tolist()
+        return counts
+
+    def pick(self, targets: Tensor) -> "PersonPrompts":
+        """The prompts of some targets with equally many marks."""
+        count = int((self.labels[targets[0]] != NO_MARK).sum())
+        masks = None if self.masks is None else self.masks[targets]
+        return PersonPrompts(self.points[targets, :count], self.labels[targets, :count], masks)
 
 
 @dataclass(frozen=True)
@@ -97,7 +111,7 @@ def stack_prompts(prompts: Sequence[Prompts], sizes: Sequence[tuple[int, int]]) 
     rows = [_marks(p, size) for p, size in zip(prompts, sizes, strict=True)]
     longest = max(len(row) for row in rows)
     padded = torch.zeros(len(rows), longest, 3)
-    padded[..., 2] = NOT_A_POINT
+    padded[..., 2] = NO_MARK
     for i, row in enumerate(rows):
         if row:
             padded[i, : len(row)] = torch.tensor(row)
@@ -116,8 +130,8 @@ def _marks(prompts: Prompts, size: tuple[int, int]) -> list[tuple[float, float, 
     height, width = size
     marks = [(x / width, y / height, float(positive)) for x, y, positive in prompts.points]
     for line in prompts.scribbles:
-        step = max(1, (len(line) - 1) // (SCRIBBLE_POINTS - 1))
-        marks += [(x / width, y / height, 1.0) for x, y in line[::step][:SCRIBBLE_POINTS]]
+        places = np.linspace(0, len(line) - 1, min(len(line), SCRIBBLE_POINTS)).round().astype(int)
+        marks += [(line[i][0] / width, line[i][1] / height, 1.0) for i in places]
     for x0, y0, x1, y1 in prompts.boxes:
         marks += [(x0 / width, y0 / height, 2.0), (x1 / width, y1 / height, 3.0)]
     return [*marks, (0.0, 0.0, float(NOT_A_POINT))] if marks else []
