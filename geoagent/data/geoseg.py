@@ -32,6 +32,8 @@ _TYPES: dict[Task, str] = {"referring": "reference", "interactive": "interactive
 class _Record:
     image: Path
     mask: Path
+    image_name: str
+    """As the list writes it."""
     key: str
     task: Task
     number: int
@@ -91,7 +93,7 @@ class GeoSeg(RecordDataset[_Record]):
                 raise GeoAgentError(f"{record.key}: no point or box in {record.question!r}")
         return Sample(
             id=f"geoseg/{self.split}/{record.key}#{record.number}",
-            image_id=f"geoseg/{record.image.stem}",
+            image_id=f"geoseg/{record.image_name}",
             image=image,
             instruction=record.question,
             targets=(LabelledTarget(phrase=phrase, mask=mask, class_name=class_name),),
@@ -142,6 +144,7 @@ def _read_entry(root: Path, entry: dict[str, str], where: str) -> list[_Record]:
         _Record(
             image=image,
             mask=mask,
+            image_name=entry["img"],
             key=Path(entry["json"]).with_suffix("").as_posix(),
             task=task_of(entry["json"]),
             number=number,
