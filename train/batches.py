@@ -1,0 +1,158 @@
+"""Which images and questions each step sees: decided by the step's number alone, so that a resumed run sees the same.
+
+A step draws its images from the sources by weight and schedule; scenes (rendered or real) are viewed and asked about on
+the spot, published datasets are taken as they are. Everything random comes from ``(seed, step, rank)``.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.random import Generator
+from torch.utils.data import Dataset
+
+from geoagent.data.augment import random_view
+from geoagent.data.class_maps import class_maps, class_number
+from geoagent.data.collate import Batch, collate
+from geoagent.data.imagery import open_sets
+from geoagent.data.instructions import make_samples
+from geoagent.data.mixture import Schedule
+from geoagent.data.registry import open_dataset
+from geoagent.data.synth import render_scene
+from geoagent.data.synthetic import SEED_STARTS
+from geoagent.data.ucmerced import UCMercedScenes
+from geoagent.model.auxiliary import ClassMaps
+from geoagent.model.processor import GeoAgentProcessor
+from geoagent.types import AnnotatedScene, GeoAgentError, Sample
+from train.config import SourceConfig, StageConfig, TrainConfig
+
+SYNTH_SCENES = 2 * 10**9
+"""Rendered scenes that training may draw: the rest of their seeds' range."""
+_TRIES = 8
+
+
+@dataclass(frozen=True)
+class Item:
+    """One image with its questions; the scene, where one is known, for the class maps."""
+
+    samples: tuple[Sample, ...]
+    scene: AnnotatedScene | None
+
+
+@dataclass(frozen=True)
+class TrainBatch:
+    """What one step on one rank trains on."""
+
+    batch: Batch
+    maps: ClassMaps
+    classes: torch.Tensor
+    """int64 [N]: class of each target."""
+    stage: StageConfig
+    step: int
+
+
+@dataclass(frozen=True)
+class Source:
+    """Something to draw items from."""
+
+    name: str
+    weight: float
+    schedule: Schedule
+    draw: Callable[[Generator, StageConfig], Item]
+
+
+class StepBatches(Dataset[TrainBatch]):
+    """Batch ``i`` of a rank, for any ``i``: micro-step ``i`` is step ``i // accumulate``."""
+
+    def __init__(self, config: TrainConfig, processor: GeoAgentProcessor, rank: int = 0, ranks: int = 1) -> None:
+        self.config = config
+        self.processor = processor
+        self.rank, self.ranks = rank, ranks
+        self.sources = [source for part in config.sources for source in open_sources(part)]
+
+    def __len__(self) -> int:
+        return self.config.steps * self.config.accumulate
+
+    def __getitem__(self, index: int) -> TrainBatch:
+        step = index // self.config.accumulate
+        stage = self.config.stage_at(step)
+        rng = np.random.default_rng((self.config.seed, index, self.rank))
+        items = [self._item(rng, step, stage) for _ in range(stage.images)]
+        processor = self.processor
+        if stage.side:
+            area = stage.side**2
+            processor = processor.with_sizes(sam=stage.side, min_pixels=area, max_pixels=area)
+        samples = [item.samples for item in items]
+        count = sum(len(group) for group in samples)
+        brief = (rng.random(count) < self.config.brief_share).tolist()
+        batch = collate(samples, processor, brief=brief)
+        maps = class_maps([item.scene for item in items], processor.sizes.sam // 4)
+        classes = torch.tensor([class_number(name) for name in batch.truth.class_names], dtype=torch.long)
+        return TrainBatch(batch, maps, classes, stage, step)
+
+    def _item(self, rng: Generator, step: int, stage: StageConfig) -> Item:
+        at = np.array([step / max(self.config.steps, 1)])
+        weights = np.concatenate([source.weight * source.schedule.at(at) for source in self.sources])
+        for _ in range(_TRIES):
+            source = self.sources[int(rng.choice(len(self.sources), p=weights / weights.sum()))]
+            item = source.draw(rng, stage)
+            if item.samples:
+                return item
+        raise GeoAgentError(f"step {step}: {_TRIES} images in a row gave no question; look at {source.name}")
+
+
+def open_sources(part: SourceConfig) -> list[Source]:
+    """The sources behind one entry of a configuration."""
+    spec = os.path.expandvars(part.data)
+    if "$" in spec:
+        raise GeoAgentError(f"{part.data}: set the environment variable {spec[spec.index('$') :].split('/')[0]}")
+    if spec == "synth":
+        return [Source("synth", part.weight, Schedule(part.schedule), _drawing_rendered(part))]
+    if spec.startswith("imagery:"):
+        return _imagery(Path(spec.removeprefix("imagery:")), part)
+    return [Source(spec, part.weight, Schedule(part.schedule), _drawing_samples(part, spec))]
+
+
+def _drawing_rendered(part: SourceConfig) -> Callable[[Generator, StageConfig], Item]:
+    def draw(rng: Generator, stage: StageConfig) -> Item:
+        seed = SEED_STARTS["train"] + int(rng.integers(SYNTH_SCENES))
+        return _asked(render_scene(seed, part.size), part, rng, stage)
+
+    return draw
+
+
+def _imagery(root: Path, part: SourceConfig) -> list[Source]:
+    """Each set weighs by the square root of its size. Sets of captioned places have nothing to segment."""
+    sets = [s for s in open_sets(root, part.split, only_open=part.only_open) if not isinstance(s, UCMercedScenes)]
+    total = sum(len(s) ** 0.5 for s in sets)
+
+    def drawing(index: int) -> Callable[[Generator, StageConfig], Item]:
+        def draw(rng: Generator, stage: StageConfig) -> Item:
+            return _asked(sets[index].scene(int(rng.integers(len(sets[index])))), part, rng, stage)
+
+        return draw
+
+    return [
+        Source(s.name, part.weight * len(s) ** 0.5 / total, Schedule(part.schedule), drawing(i))
+        for i, s in enumerate(sets)
+    ]
+
+
+def _drawing_samples(part: SourceConfig, spec: str) -> Callable[[Generator, StageConfig], Item]:
+    dataset = open_dataset(spec, split=part.split)
+    groups: Sequence[list[int]] = dataset.groups()
+
+    def draw(rng: Generator, stage: StageConfig) -> Item:
+        group = groups[int(rng.integers(len(groups)))]
+        chosen = rng.permutation(group)[: stage.questions]
+        return Item(tuple(dataset[int(i)] for i in chosen), None)
+
+    return draw
+
+
+def _asked(scene: AnnotatedScene, part: SourceConfig, rng: Generator, stage: StageConfig) -> Item:
+    view = random_view(scene, stage.side, part.view, rng) if stage.side else scene
+    return Item(tuple(make_samples(view, stage.questions, rng, kinds=stage.kinds)), view)

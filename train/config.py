@@ -1,0 +1,145 @@
+"""A training run as one named, complete configuration: short YAML files in ``train/configs``, unknown keys refused."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from geoagent.data.augment import ViewConfig
+from geoagent.types import GeoAgentError
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceConfig:
+    """One source of training images."""
+
+    data: str
+    """``synth``, ``imagery:PATH`` or any SPEC of `geoagent.data.registry`, such as ``folder:PATH``; ``$NAME`` in a path
+    is read from the environment."""
+    split: str = "train"
+    weight: float = 1.0
+    schedule: tuple[tuple[float, float], ...] = ((0.0, 1.0),)
+    """Factor on the weight over the progress of the run, ``(progress, factor)`` points."""
+    view: ViewConfig = field(default_factory=ViewConfig)
+    """For scenes only; samples of published datasets are used as they are."""
+    size: int = 320
+    """Side at which ``synth`` renders, before views are cut."""
+    only_open: bool = False
+    """Of ``imagery``: freely licensed sets only."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageConfig:
+    """One stretch of the run at one image size; stages follow one another in one schedule."""
+
+    steps: int
+    side: int = 256
+    """Side of the square view that the model sees; 0: each image as it is."""
+    images: int = 8
+    """Images a step on each rank."""
+    questions: int = 8
+    """Questions an image."""
+    kinds: dict[str, float] | None = None
+    """Weights of kinds of question; None: the usual shares."""
+    towers_only: bool = False
+    """Only the class maps: trains both image encoders before any words."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossConfig:
+    """Weights of the losses."""
+
+    answer: float = 1.0
+    bce: float = 2.0
+    dice: float = 1.0
+    coarse: float = 1.0
+    consistency: float = 0.5
+    objectness: float = 0.5
+    iou: float = 0.1
+    cores: float = 0.3
+    spatial: float = 0.0
+    class_maps: float = 1.0
+    classes: float = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoraConfig:
+    """Low-rank adapters on queries and keys."""
+
+    text: bool = True
+    vision: bool = True
+    sam: bool = True
+    rank: int = 16
+    alpha: int = 32
+    dropout: float = 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """What is trained."""
+
+    start: str = "nano"
+    """``nano`` (random weights of that configuration), a folder or a hub id of a geoagent model."""
+    mllm: str | None = None
+    """With ``sam``: a stock Qwen-VL checkpoint to start from instead."""
+    sam: str | None = None
+    quantize: str | None = None
+    parts: dict[str, Any] = field(default_factory=dict)
+    """Settings of single stages, see `geoagent.model.configuration`."""
+    lora: LoraConfig | None = None
+    """None: everything named in ``trained`` is trained whole."""
+    trained: tuple[str, ...] = (".*",)
+    """Regular expressions of parameters trained whole; with LoRA besides the adapters."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """Everything that decides a run. The same file serves one CPU, one GPU and many."""
+
+    name: str
+    out: str = "runs"
+    model: ModelConfig = ModelConfig()
+    sources: tuple[SourceConfig, ...] = (SourceConfig(data="synth"),)
+    stages: tuple[StageConfig, ...] = (StageConfig(steps=1000),)
+    loss: LossConfig = LossConfig()
+    learning_rate: float = 6e-4
+    final_rate: float = 0.02
+    """Of the learning rate, at the end of the cosine."""
+    warmup: int = 200
+    weight_decay: float = 0.05
+    betas: tuple[float, ...] = (0.9, 0.98)
+    clip: float = 1.0
+    accumulate: int = 1
+    ema: float = 0.999
+    """0: none."""
+    brief_share: float = 0.3
+    """Share of questions whose answer is phrases only."""
+    precision: Literal["no", "bf16", "fp16"] = "bf16"
+    gradient_checkpointing: bool = False
+    workers: int = 1
+    seed: int = 0
+    log_every: int = 20
+    save_minutes: float = 5.0
+    evaluate_every: int = 0
+    evaluate_on: str = "synth:val"
+    evaluate_limit: int = 128
+    trackers: tuple[str, ...] = ("tensorboard",)
+    minutes: float = 0.0
+    """Stop (with a checkpoint) after this many minutes; 0: run to the end."""
+
+    def __post_init__(self) -> None:
+        if not self.stages or not self.sources:
+            raise GeoAgentError(f"{self.name}: a run needs at least one stage and one source")
+        if self.model.quantize and not self.model.lora:
+            raise GeoAgentError(f"{self.name}: quantised weights cannot be trained whole: set model.lora")
+
+    @property
+    def steps(self) -> int:
+        """Length of the run."""
+        return sum(stage.steps for stage in self.stages)
+
+    def stage_at(self, step: int) -> StageConfig:
+        """The stage that a step belongs to."""
+        for stage in self.stages:
+            if step < stage.steps:
+                return stage
+            step -= stage.steps
+        return self.stages[-1]

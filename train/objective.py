@@ -1,0 +1,169 @@
+"""The training objective: every loss as a sum and what to divide it by, weighted into one number.
+
+Sums are divided by counts over all ranks and accumulated batches, so that one rank with ten targets and another with
+none do what a single rank with ten would.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from geoagent.data.class_maps import CLASS_NAMES
+from geoagent.model import losses
+from geoagent.model.auxiliary import UNKNOWN_CLASS, AuxiliaryHeads, class_loss, class_map_loss
+from geoagent.model.pipeline import GeoAgentModel, ModelOutputs
+from train.batches import TrainBatch
+from train.config import LossConfig
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What the sums are divided by."""
+
+    tokens: float = 0.0
+    targets: float = 0.0
+    present: float = 0.0
+    cores: float = 0.0
+    classes: float = 0.0
+    batches: float = 1.0
+
+    @classmethod
+    def of(cls, batch: TrainBatch) -> "Counts":
+        """Known from the batch before anything is run."""
+        truth = batch.batch.truth
+        return cls(
+            tokens=len(batch.batch.inputs.text.answer_labels),
+            targets=len(truth.present),
+            present=float(truth.present.sum()),
+            cores=float((truth.present & truth.cores_known).sum()),
+            classes=float((batch.classes != UNKNOWN_CLASS).sum()),
+        )
+
+    def tensor(self) -> Tensor:
+        """float64 [6], to be summed over ranks."""
+        return torch.tensor([getattr(self, f.name) for f in fields(self)], dtype=torch.float64)
+
+    @classmethod
+    def from_tensor(cls, values: Tensor) -> "Counts":
+        """Back from `tensor`."""
+        return cls(*values.tolist())
+
+
+_DIVISOR: Mapping[str, str] = {
+    "answer": "tokens",
+    "bce": "present",
+    "dice": "present",
+    "coarse": "targets",
+    "consistency": "targets",
+    "objectness": "targets",
+    "iou": "targets",
+    "cores": "cores",
+    "spatial": "present",
+    "classes": "classes",
+    "class_maps": "batches",
+}
+
+
+class TrainedModule(nn.Module):
+    """Model and auxiliary heads as one module: what Accelerate wraps. Its forward gives the sums of all losses."""
+
+    def __init__(self, model: GeoAgentModel, *, auxiliary: bool) -> None:
+        super().__init__()
+        self.model = model
+        self.heads = AuxiliaryHeads(model.config, len(CLASS_NAMES)) if auxiliary else None
+
+    def forward(self, batch: TrainBatch) -> dict[str, Tensor]:
+        """Sum of each loss over this batch."""
+        if batch.stage.towers_only:
+            return self._towers(batch)
+        output: ModelOutputs = self.model(batch.batch.inputs)
+        sums = target_losses(output, batch)
+        labels = batch.batch.inputs.text.answer_labels
+        sums["answer"] = losses.answer_tokens(output.answer_logits, labels).sum()
+        if self.heads is not None:
+            logits = self.heads(output.features.vision, output.features.sam, output.queries.state)
+            sums["classes"] = class_loss(logits.classes, batch.classes).sum()
+            maps = batch.maps
+            sums["class_maps"] = class_map_loss(logits.fine, maps) + class_map_loss(logits.tokens, maps)
+        return sums
+
+    def _towers(self, batch: TrainBatch) -> dict[str, Tensor]:
+        if self.heads is None:
+            raise ValueError("towers_only trains on class maps, which need the auxiliary heads")
+        inputs = batch.batch.inputs
+        features = self.model.encode_images(inputs.pixel_values, inputs.grid_thw, inputs.sam_pixels)
+        nothing = features.vision.merged[0].new_zeros(0, self.model.config.text_width)
+        logits = self.heads(features.vision, features.sam, nothing)
+        return {"class_maps": class_map_loss(logits.fine, batch.maps) + class_map_loss(logits.tokens, batch.maps)}
+
+
+def target_losses(output: ModelOutputs, batch: TrainBatch) -> dict[str, Tensor]:
+    """Sums of the losses of targets. What is absent has an empty coarse map and object score 0, but no mask loss."""
+    truth, found = batch.batch.truth, output.targets
+    present = truth.present.float()
+    masks, weight = truth.masks, truth.weight
+    logits = found.masks.logits.float()
+    cores = losses.mask_bce(found.cores.float(), truth.cores, weight) * (present * truth.cores_known)
+    return {
+        "bce": (losses.mask_bce(logits, masks, weight) * present).sum(),
+        "dice": (losses.mask_dice(logits, masks, weight) * present).sum(),
+        "iou": (losses.iou_score(found.masks.iou.float(), logits, masks, weight) * present).sum(),
+        "objectness": losses.object_score(found.masks.objectness.float(), truth.present).sum(),
+        "cores": cores.sum(),
+        "coarse": _coarse(output, masks, weight),
+        "consistency": _consistency(output),
+    }
+
+
+def _coarse(output: ModelOutputs, masks: Tensor, weight: Tensor) -> Tensor:
+    total = masks.new_zeros(())
+    for targets, grounding in output.targets.grounding:
+        size = (int(grounding.visual.shape[1]), int(grounding.visual.shape[2]))
+        maps = [output.targets.coarse[i] for i in targets.tolist()]
+        if maps and maps[0] is not None:
+            logits = torch.stack([m for m in maps if m is not None]).float()
+            known = losses.area_average(weight[targets], size)
+            cover = losses.area_average(masks[targets] * weight[targets], size) / known.clamp(min=1e-6)
+            known = (known > 0.5).float()
+            total = total + losses.mask_bce(logits, cover, known).sum() + losses.mask_dice(logits, cover, known).sum()
+    return total
+
+
+def _consistency(output: ModelOutputs) -> Tensor:
+    total = output.queries.state.new_zeros((), dtype=torch.float)
+    for _, grounding in output.targets.grounding:
+        if grounding.word_attention is not None and grounding.word_overlap is not None:
+            total = (
+                total
+                + losses.structural_consistency(
+                    grounding.word_attention.float(), grounding.word_overlap.float(), grounding.mask
+                ).sum()
+            )
+    return total
+
+
+def weighted(sums: Mapping[str, Tensor], counts: Counts, config: LossConfig) -> tuple[Tensor, dict[str, Tensor]]:
+    """The number to minimise, and each loss divided by its count (for the log)."""
+    means = {name: value / max(getattr(counts, _DIVISOR[name]), 1.0) for name, value in sums.items()}
+    total = torch.stack([getattr(config, name) * value.float() for name, value in means.items()]).sum()
+    return total, {name: value.detach() for name, value in means.items()}
+
+
+def to_device(batch: TrainBatch, device: torch.device) -> TrainBatch:
+    """The batch with all its tensors on ``device``."""
+    return cast(TrainBatch, _moved(batch, device))
+
+
+def _moved(value: object, device: torch.device) -> object:
+    if isinstance(value, Tensor):
+        return value.to(device, non_blocking=True)
+    if hasattr(value, "__dataclass_fields__") and any(_holds_tensors(getattr(value, f.name)) for f in fields(value)):  # type: ignore[arg-type]
+        return type(value)(**{f.name: _moved(getattr(value, f.name), device) for f in fields(value)})  # type: ignore[arg-type]
+    return value
+
+
+def _holds_tensors(value: object) -> bool:
+    return isinstance(value, Tensor) or (hasattr(value, "__dataclass_fields__") and not isinstance(value, type))
