@@ -151,7 +151,8 @@ def _in_or_on(draw: Draw, name: str, anchor_name: str) -> Referent | None:
 
 
 def _along(draw: Draw, name: str, anchor_name: str) -> Referent | None:
-    if anchor_name not in _ALONG:
+    # Traffic is on a road or a bridge, not along something.
+    if anchor_name not in _ALONG or name in members("vehicle"):
         return None
     reach = max(8.0, _CLOSE * draw.index.side)
     gaps = draw.index.distances(draw.index.of(name), draw.index.of(anchor_name))
