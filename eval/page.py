@@ -89,7 +89,7 @@ def _cases(kind: str, cases: Sequence[Case]) -> str:
 
 def _case(case: Case) -> str:
     where = "enlarged" if case.enlarged else "whole image"
-    captions = ("image", f"truth, {where}", f"IoU {100 * case.iou:.1f}")
+    captions = ("image", f"truth, {where}", f"prediction, IoU {100 * case.iou:.1f}")
     panels = "".join(
         f'<figure><img src="{picture}" alt="{caption}"><figcaption>{caption}</figcaption></figure>'
         for picture, caption in zip(case.pictures, captions, strict=True)

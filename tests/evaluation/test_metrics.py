@@ -154,6 +154,9 @@ def test_unscorable_targets_are_left_out():
     for answer in (record("b", FULL), record("b", FULL, ("car", 0.9, box_mask(6, 6, 9, 9)))):
         masks = score_sample(mixed, answer, 0).masks
         assert (masks.iou, masks.set_iou, masks.rejections) == (1.0, 1.0, ((False, False),))
+    # Its pixels are unknown for the other target too.
+    spilt = record("b", ("ship", 0.9, SHIP.mask | machine.mask))
+    assert score_sample(mixed, spilt, 0).masks.iou == 1.0
     assert values((sample("a", machine), record("a", FULL, seconds=2.0)))["gIoU"] is None
 
 
@@ -167,6 +170,12 @@ def test_calibration_error():
         (sample("c", SHIP), record("c", absent=[("ship", 0.2, SHIP.mask)])),
     )
     assert found["ECE"] == pytest.approx((0.85 + 0.8) / 3)
+
+
+def test_a_phrase_is_right_from_half_overlap_on_and_once():
+    third = ("ship", 0.7, box_mask(0, 0, 4, 1))
+    masks = score_sample(sample("a", SHIP), record("a", HALF, third, HALF), 0).masks
+    assert masks.candidates == ((0.8, True), (0.7, False), (0.8, False))
 
 
 def test_reliability_bins():
