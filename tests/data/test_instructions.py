@@ -367,6 +367,21 @@ def test_position_takes_what_is_clearly_inside():
         assert not target.ignore[110, 200]
 
 
+def test_specks_are_not_asked_for():
+    speck, ship = rectangle("car", 20, 20, 25, 25), rectangle("ship", 100, 100, 120, 140)
+    for kind in ("reference", "implicit", "instance", "interactive", "count"):
+        present = {t.class_name for s in made(kind, scene(speck, ship)) for t in s.targets if t.present}
+        assert present == {"ship"}, kind
+
+
+def test_some_of_a_class_leaves_out_a_fair_part_of_it():
+    left = [rectangle("ship", 10, y, 40, y + 8) for y in range(0, 250, 10)]
+    right = [rectangle("ship", 200, y, 230, y + 8) for y in range(0, 20, 10)]
+    phrases = {s.targets[0].phrase for s in made("position", scene(*left, *right), 80)}
+    assert "ships in the right half" in phrases
+    assert "ships in the left half" not in phrases
+
+
 def test_within_metres_uses_the_ground_size():
     pond = rectangle("lake", 100, 100, 120, 120)
     near, far = rectangle("car", 130, 105, 138, 110), rectangle("car", 220, 105, 228, 110)

@@ -90,6 +90,12 @@ class Draw:
         name = self.choose(classes)
         return self.choose(classes) if CLASSES[name].umbrella and self.chance(_LESS_UMBRELLA) else name
 
+    def shuffled_classes(self, classes: Sequence[str]) -> list[str]:
+        """``classes`` in another order, umbrella classes mostly last."""
+        order = self.shuffled(classes)
+        late = {name for name in order if CLASSES[name].umbrella and self.chance(_LESS_UMBRELLA)}
+        return [name for name in order if name not in late] + [name for name in order if name in late]
+
     def noun(self, class_name: str, *, main: float = 0.5) -> Noun:
         """A name of a class: the canonical one with probability ``main``."""
         names = _names(class_name)

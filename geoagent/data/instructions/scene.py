@@ -17,7 +17,7 @@ from geoagent.types import AnnotatedScene, Box, Instance, LabelledTarget, Mask, 
 Points = NDArray[np.float64]
 
 SPECK = 30
-"""Objects of fewer pixels are never asked for singly."""
+"""What covers fewer pixels is never asked for, be it one object or all of a class together."""
 _OUTLINE_POINTS = 96
 """Outlines are thinned to about this many points: distances are good to a few pixels, margins are wider."""
 
@@ -170,7 +170,8 @@ class SceneIndex:
     @cached_property
     def _askable(self) -> list[str]:
         labelled = self._by_class.keys()
-        return [n for n in CLASSES if self.of(n) and (n in labelled or is_complete(n, self.scene.complete))]
+        known = (n for n in CLASSES if n in labelled or is_complete(n, self.scene.complete))
+        return [n for n in known if sum(t.area for t in self.of(n)) >= SPECK]
 
     @cached_property
     def absent(self) -> list[str]:

@@ -50,7 +50,7 @@ HEADINGS = ("north", "north-east", "east", "south-east", "south", "south-west", 
 def instance(draw: Draw) -> Draft | None:
     """One object of a class, told apart by place, size or look."""
     classes = [n for n in draw.index.askable(countable=True) if CLASSES[n].kind == "thing"]
-    referent = single(draw, draw.shuffled(classes)[:4])
+    referent = single(draw, draw.shuffled_classes(classes)[:4])
     if referent is None:
         return None
     return Draft(

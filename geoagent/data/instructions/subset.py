@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from geoagent.data.classes import CLASSES
 from geoagent.data.instructions.draft import Draft, Draw, Referent
-from geoagent.data.instructions.scene import Thing
+from geoagent.data.instructions.scene import SPECK, Thing
 from geoagent.data.instructions.single import HEADINGS, colour_match, colour_word, heading_match, heading_word
 
 Region = tuple[float, float, float, float]
@@ -21,6 +21,8 @@ _SIZE_GAP = 1.7
 _NEAR_LIMIT = 0.15
 """Objects within this part of an area limit are left unjudged."""
 _LIMITS_M2 = (5, 10, 15, 20, 30, 50, 75, 100, 150, 200, 300, 400, 500, 750, 1000, 1500, 2000, 3000, 5000, 10000)
+_LEFT_OUT = 0.1
+"""A question about some of a class leaves out at least this part of it."""
 _TRIES = 4
 
 
@@ -31,7 +33,8 @@ def parted(
     judged = list(zip(things, verdicts, strict=True))
     meant = tuple(t for t, verdict in judged if verdict)
     unsure = tuple(t for t, verdict in judged if verdict is None)
-    if not meant or len(unsure) > len(meant) or len(meant) + len(unsure) == len(things):
+    left_out = len(things) - len(meant) - len(unsure)
+    if sum(t.area for t in meant) < SPECK or len(unsure) > len(meant) or left_out < max(1, _LEFT_OUT * len(things)):
         return None
     return meant, unsure + draw.index.lookalikes(name)
 
@@ -62,7 +65,7 @@ def subset(
 def _first(draw: Draw, kind: str, at_least: int, describe: Callable[[Draw, str], Referent | None]) -> Draft | None:
     """A draft about the first class for which ``describe`` finds something to say."""
     classes = [n for n in draw.index.askable(countable=True, at_least=at_least) if CLASSES[n].kind == "thing"]
-    for name in draw.shuffled(classes)[:_TRIES]:
+    for name in draw.shuffled_classes(classes)[:_TRIES]:
         referent = describe(draw, name)
         if referent is not None:
             return draft_about(draw, kind, referent)

@@ -88,7 +88,7 @@ def join_questions(pattern: str, first: str, second: str) -> str:
 def apart(draw: Draw, classes: list[str], number: int) -> list[str]:
     """Up to ``number`` classes that have nothing to do with one another."""
     chosen: list[str] = []
-    for name in draw.shuffled(classes):
+    for name in draw.shuffled_classes(classes):
         kin = members(name) | lookalikes(name)
         if not any(kin & (members(other) | lookalikes(other)) for other in chosen):
             chosen.append(name)
@@ -173,7 +173,9 @@ def _missing(draw: Draw, name: str, noun: Noun) -> tuple[Referent, str]:
 def _some_absent(draw: Draw) -> Draft | None:
     """Several asked for in one sentence, of which at least one is missing."""
     there = apart(draw, [n for n in draw.index.askable() if CLASSES[n].kind != "part"], int(draw.rng.integers(1, 3)))
-    missing = draw.shuffled([n for n in draw.index.absent if CLASSES[n].kind != "part"])[: int(draw.rng.integers(1, 3))]
+    missing = draw.shuffled_classes([n for n in draw.index.absent if CLASSES[n].kind != "part"])[
+        : int(draw.rng.integers(1, 3))
+    ]
     if not there or not missing:
         return None
     asked: list[Referent] = []
