@@ -48,6 +48,11 @@ def test_questions_of_a_class_differ_and_never_name_it(name):
     assert not [question for question in lower if pattern.search(question)]
 
 
+def test_no_question_stands_for_two_classes():
+    asked = [content_words(question) for name in CLASSES for question in load(name).implicit]
+    assert len(set(asked)) == len(asked)
+
+
 def test_stems_meet_their_inflections():
     for words in (
         ("tank", "tanks"),

@@ -14,6 +14,8 @@ MIN_NAMES = 2
 """More where people have more words for it; names that mean only some of the class do not count."""
 MIN_REASONS = 8
 MIN_IMPLICIT = 40
+MIN_CONTENT = 3
+"""Content words of an implicit question."""
 MAX_SHARED = 0.5
 """Two implicit questions of a class share less than this part of the content words of the shorter one."""
 
@@ -88,7 +90,8 @@ def shared(first: frozenset[str], second: frozenset[str]) -> float:
 _BLAND_TEXT = """
 area bath body bare bright building clear cover court date dirt dry facility farm field flat floor flow green ground
 high home house land large light line lot mast motor of on open ornamental outdoor paved place playing power road
-round salt shallow site small spot stand standing storage running structure surface top tower traffic unit water wood yard zone
+round salt shallow site small spot stand standing storage running structure surface top tower
+traffic unit water wood yard zone
 """
 _BLAND = frozenset(stem(word) for word in [*_BLAND_TEXT.split(), *_STOP_WORDS])
 """Words of names that do not give a class away by themselves, as "water" does not mean flood water."""
@@ -136,7 +139,7 @@ def check(knowledge: Knowledge) -> Iterator[str]:
     for question in knowledge.implicit:
         if found := names_class(knowledge, question):
             yield f"{name}: {question!r} names the class by {found!r}"
-        if len(content_words(question)) < 2:
+        if len(content_words(question)) < MIN_CONTENT:
             yield f"{name}: {question!r} says too little"
     for first, second, part in too_alike(knowledge.implicit):
         yield f"{name}: {first!r} and {second!r} share {part:.0%} of their content words"
