@@ -134,7 +134,12 @@ def _open_set(folder: Path, split: str | None, *, only_open: bool) -> SceneSourc
             )
         case "index":
             return IndexMaskScenes(
-                folder, split=split, complete=known.complete, gsd_m=known.gsd_m, scorable=known.scorable
+                folder,
+                split=split,
+                complete=known.complete,
+                gsd_m=known.gsd_m,
+                scorable=known.scorable,
+                pieces_are_objects=known.pieces_are_objects,
             )
         case "instances":
             # One mosaic each of a few towns, without a published split: for training.

@@ -32,6 +32,8 @@ class ImagerySet:
     """Ground size of a pixel where it is stated and the same for all images as they are here."""
     gsd_by_class: Mapping[str, float] = field(default_factory=dict)
     """The same where it follows from the class that an image shows."""
+    pieces_are_objects: bool = False
+    """Index masks: whether each connected piece is one thing, because such things do not touch."""
     scorable: bool = True
     """False where a machine drew all labels."""
 
@@ -47,7 +49,7 @@ _SETS = (
         gsd_m=0.5,
     ),
     ImagerySet(name="bijie-landslides", layout="index", terms=_UNCLEAR),
-    ImagerySet(name="cannes-pools", layout="index", terms=_UNCLEAR),
+    ImagerySet(name="cannes-pools", layout="index", pieces_are_objects=True, terms=_UNCLEAR),
     ImagerySet(
         name="czech-ortho",
         layout="index",

@@ -31,7 +31,16 @@ class IndexMaskScenes:
 
     An area class (road, water) becomes one object; things (pools, buildings) become their connected pieces, marked
     ``merged`` because neighbours that touch are one piece: they can be found and measured, not counted. Classes are
-    complete only in images that are labelled nearly everywhere, things only where there are none.
+    complete only in images that are labelled nearly everywhere, merged things only where there are none.
+
+    Args:
+        root: Folder in the layout above.
+        split: Which images to take; None takes all.
+        name: Name of the set; that of the folder by default.
+        complete: Canonical classes of which every pixel is labelled; None means all that the file names.
+        gsd_m: Ground size of a pixel, where one value holds for all images.
+        scorable: False where a machine drew the labels.
+        pieces_are_objects: Whether each connected piece is one thing, as with swimming pools.
     """
 
     def __init__(
@@ -43,10 +52,12 @@ class IndexMaskScenes:
         complete: frozenset[str] | None = None,
         gsd_m: float | None = None,
         scorable: bool = True,
+        pieces_are_objects: bool = False,
     ) -> None:
         self.name = name or root.name
         self.split = split or "all"
         self._gsd_m, self._scorable = gsd_m, scorable
+        self._merged = not pieces_are_objects
         table = read_json(root / "classes.json")
         self._ignore_id: int | None = table.get("ignore_id")
         self._classes, unknown = self._read_classes(table["classes"])
@@ -138,18 +149,21 @@ class IndexMaskScenes:
                 whole = object_from_mask(class_name, area, scorable=self._scorable)
                 objects.extend([whole] if whole else [])
             else:
-                objects.extend(connected_pieces(class_name, area, scorable=self._scorable))
+                objects.extend(connected_pieces(class_name, area, merged=self._merged, scorable=self._scorable))
         return objects
 
 
-def connected_pieces(class_name: str, area: NDArray[np.bool_], *, scorable: bool = True) -> list[SceneObject]:
-    """The connected pieces of ``area`` (diagonal neighbours touch) as objects marked ``merged``."""
+def connected_pieces(
+    class_name: str, area: NDArray[np.bool_], *, merged: bool = True, scorable: bool = True
+) -> list[SceneObject]:
+    """The connected pieces of ``area`` (diagonal neighbours touch) as objects, ``merged`` unless each is one thing."""
     pieces, _ = ndimage.label(area, structure=np.ones((3, 3), dtype=np.int8))
+    attributes = {"merged": True} if merged else {}
     objects = []
     for number, window in enumerate(ndimage.find_objects(pieces), start=1):
         rows, columns = window
         box = (columns.start, rows.start, columns.stop, rows.stop)
         crop = np.asarray(pieces[window] == number, dtype=np.bool_)
-        thing = SceneObject(class_name=class_name, box=box, crop=crop, scorable=scorable, attributes={"merged": True})
+        thing = SceneObject(class_name=class_name, box=box, crop=crop, scorable=scorable, attributes=attributes)
         objects.append(thing)
     return objects

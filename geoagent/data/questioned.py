@@ -20,6 +20,8 @@ from geoagent.types import AnnotatedScene, GeoAgentError, Sample
 QuestionMaker = Callable[[AnnotatedScene, int, np.random.Generator], Sequence[Sample]]
 """Makes up to so many questions about a scene; everything random comes from the generator."""
 
+_SINGLING_OUT = frozenset({"instance", "size", "relation", "attribute", "count"})
+
 Wordings = Literal["train", "test"]
 """Which wordings: a fifth of each kind is held out for testing."""
 
@@ -32,18 +34,24 @@ def question_maker(
 
     def make(scene: AnnotatedScene, count: int, rng: np.random.Generator) -> Sequence[Sample]:
         merged = {thing.class_name for thing in scene.objects if thing.attributes.get("merged")}
-        made = make_samples(scene, count, rng, split=words, kinds=kinds)
-        return [_without_instances(sample, merged) for sample in made] if merged else made
+        # Some questions about merged things are dropped below: ask more to begin with.
+        made = make_samples(scene, 2 * count if merged else count, rng, split=words, kinds=kinds)
+        return [fit for sample in made if (fit := _fit_for_merged(sample, merged))][:count]
 
     return make
 
 
-def _without_instances(sample: Sample, merged: Set[str]) -> Sample:
-    """The sample with no claim about single objects of classes whose neighbours run together in the labels."""
-    targets = (
-        replace(target, instances=None) if target.class_name and members(target.class_name) & merged else target
-        for target in sample.targets
-    )
+def _fit_for_merged(sample: Sample, merged: Set[str]) -> Sample | None:
+    """The sample without claims about single objects of classes whose neighbours run together in the labels.
+
+    None where the question itself singles one out: what the labels show as one building may be a row of them.
+    """
+    unclear = [bool(t.class_name and members(t.class_name) & merged) for t in sample.targets]
+    if not any(unclear):
+        return sample
+    if sample.type in _SINGLING_OUT:
+        return None
+    targets = (replace(t, instances=None) if yes else t for t, yes in zip(sample.targets, unclear, strict=True))
     return replace(sample, targets=tuple(targets))
 
 
