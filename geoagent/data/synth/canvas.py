@@ -146,7 +146,9 @@ class Canvas:
 
     def _fixed(self, points: Points) -> NDArray[np.int32]:
         """Fixed-point pixel coordinates in the drawing buffer, for OpenCV."""
-        return np.rint((self._bent(points) * self.scale - 0.5) * _SUBPIXEL).astype(np.int32)
+        fixed = self._bent(points) * (self.scale * _SUBPIXEL)
+        fixed -= 0.5 * _SUBPIXEL - 0.5
+        return fixed.astype(np.int32)
 
     def sees(self, frame: Frame, radius: float) -> bool:
         """Whether something within ``radius`` of a place can be in the picture."""
@@ -222,30 +224,37 @@ class Canvas:
         """Draw a polygon only where the ground is one of ``allowed``."""
         place, shape = self._window(outline)
         window = self.ids[place]
-        window[shape & _among(allowed)[self._surface[window]]] = leaf
+        np.copyto(window, leaf, where=shape & self._leaves_on(allowed).take(window))
+
+    def _leaves_on(self, allowed: tuple[Surface, ...]) -> NDArray[np.bool_]:
+        """bool [leaves]: whether each leaf is one of the surfaces."""
+        return _among(allowed).take(self._surface[: len(self.leaves.entity)])
 
     def tint(self, leaf: int, outline: Points, entity: int) -> None:
         """Draw a polygon only over what belongs to ``entity``."""
         place, shape = self._window(outline)
         window = self.ids[place]
-        window[shape & (np.array(self.leaves.entity)[window] == entity)] = leaf
+        np.copyto(window, leaf, where=shape & (np.array(self.leaves.entity) == entity).take(window))
 
     def _window(self, outline: Points) -> tuple[tuple[slice, slice], NDArray[np.bool_]]:
         """The piece of the buffer about a polygon, and which of its pixels lie inside; both may be empty."""
         fixed = self._fixed(outline)
         rows, columns = self.ids.shape
-        x0, y0 = np.clip(fixed.min(axis=0) // _SUBPIXEL - 1, 0, (columns, rows)).tolist()
-        x1, y1 = np.clip(fixed.max(axis=0) // _SUBPIXEL + 2, 0, (columns, rows)).tolist()
-        shape = np.zeros((max(y1 - y0, 0), max(x1 - x0, 0)), dtype=np.uint8)
+        left, top, width, height = cv2.boundingRect(fixed)
+        x0, y0 = (min(max(edge // _SUBPIXEL - 1, 0), end) for edge, end in ((left, columns), (top, rows)))
+        x1, y1 = (
+            min(max(edge // _SUBPIXEL + 2, start), end)
+            for edge, start, end in ((left + width, x0, columns), (top + height, y0, rows))
+        )
+        shape = np.zeros((y1 - y0, x1 - x0), dtype=np.uint8)
         if shape.size:
-            shift = np.array((x0 * _SUBPIXEL, y0 * _SUBPIXEL), dtype=np.int32)
-            cv2.fillPoly(shape, [fixed - shift], 1, cv2.LINE_8, _SHIFT)
-        return (slice(y0, y1), slice(x0, x1)), shape > 0
+            cv2.fillPoly(shape, [fixed], 1, cv2.LINE_8, _SHIFT, (-x0, -y0))
+        return (slice(y0, y1), slice(x0, x1)), shape.view(np.bool_)
 
     def assign(self, leaf: int, where: NDArray[np.bool_], *allowed: Surface) -> None:
         """Draw a mask of the scene's own size, only where the ground is one of ``allowed``."""
         fine = where.repeat(self.fineness, axis=0).repeat(self.fineness, axis=1)
-        self.ids[fine & _among(allowed)[self._surface[self.ids]]] = leaf
+        np.copyto(self.ids, leaf, where=fine & self._leaves_on(allowed).take(self.ids))
 
     # ------------------------------------------------------------------ height and shadow
 
@@ -258,11 +267,10 @@ class Canvas:
         sun = np.array(self.style.sun)
         far = points + sun * height
         if sweep:
-            near = points + sun * base
-            outline = cv2.convexHull(np.concatenate((near, far)).astype(np.float32))[:, 0].astype(np.float64)
+            outline = cv2.convexHull(self._fixed(np.concatenate((points + sun * base, far))))
         else:
-            outline = far
-        cv2.fillPoly(self.shade, [self._fixed(outline)], 255, cv2.LINE_8, _SHIFT)
+            outline = self._fixed(far)
+        cv2.fillPoly(self.shade, [outline], 255, cv2.LINE_8, _SHIFT)
 
     def later(self, height: float, draw: Callable[[], None]) -> None:
         """Queue a thing; low ones are drawn first."""
@@ -277,9 +285,10 @@ class Canvas:
     # ------------------------------------------------------------------ what may stand where
 
     def _pixels(self, points: Points) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.bool_]]:
-        pixel = np.floor(self._bent(points) * self.scale).astype(np.intp)
+        pixel = (self._bent(points) * self.scale).astype(np.intp)
         x, y = pixel[:, 0], pixel[:, 1]
-        inside = (x >= 0) & (y >= 0) & (x < self.ids.shape[1]) & (y < self.ids.shape[0])
+        # Seen as unsigned, negative numbers are huge: one comparison tests both ends.
+        inside = (x.view(np.uintp) < self.ids.shape[1]) & (y.view(np.uintp) < self.ids.shape[0])
         return x, y, inside
 
     def leaf_at(self, place: Frame) -> int:
@@ -310,7 +319,7 @@ class Canvas:
         place, inside = self._window(outline)
         if not inside.any() or self.taken[place][inside].any():
             return False
-        return bool(_among(allowed)[self._surface[self.ids[place][inside]]].all())
+        return bool(self._leaves_on(allowed).take(self.ids[place][inside]).all())
 
     def take(self, points: Points) -> None:
         """Mark an outline as built upon."""

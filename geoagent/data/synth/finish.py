@@ -50,9 +50,9 @@ def _stripes(canvas: Canvas, leaf_map: NDArray[np.int32], image: Image) -> None:
 
 def _light(canvas: Canvas, image: Image, rng: Generator) -> None:
     """Darken what lies in shadow, with the blue of the sky left."""
-    shadow = _shrink(canvas, canvas.shade).astype(np.float32) * (canvas.style.shadow / 255)
+    shadow: Image = _shrink(canvas, canvas.shade).astype(np.float32) * np.float32(canvas.style.shadow / 255)
     if canvas.gsd < 0.8:
-        shadow = cv2.GaussianBlur(shadow, (0, 0), 0.6)
+        shadow = np.asarray(cv2.GaussianBlur(shadow, (0, 0), 0.6), dtype=np.float32)
     sky = rng.uniform(0.0, 0.18)
     for channel, share in enumerate((1.0, 1.0 - sky / 2, 1.0 - sky)):
         image[..., channel] *= 1 - shadow * share
@@ -75,8 +75,8 @@ def _air(image: Image, rng: Generator) -> Image:
     if rng.random() < 0.25:  # the crispening of many public image services
         soft = cv2.GaussianBlur(image, (0, 0), 1.2)
         image = image + (image - soft) * np.float32(rng.uniform(0.2, 0.8))
-    noise = rng.standard_normal(image.shape, dtype=np.float32)
-    return np.asarray(image + noise * np.float32(rng.uniform(0.4, 4.5)), dtype=np.float32)
+    image = image + textures.grain(image.shape[0], image.shape[1], rng) * np.float32(rng.uniform(0.4, 4.5))
+    return np.asarray(image, dtype=np.float32)
 
 
 def develop(canvas: Canvas, leaf_map: NDArray[np.int32], rng: Generator) -> Pixels:

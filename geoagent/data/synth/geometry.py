@@ -25,12 +25,10 @@ class Frame:
 
     def __call__(self, points: ArrayLike) -> Points:
         """The local ``points`` in the world."""
-        local = np.asarray(points, dtype=np.float64)
-        cos, sin = math.cos(self.angle), math.sin(self.angle)
-        world = np.empty_like(local)
-        world[:, 0] = local[:, 0] * cos - local[:, 1] * sin + self.x
-        world[:, 1] = local[:, 0] * sin + local[:, 1] * cos + self.y
-        return world
+        # As complex numbers, turning and shifting are one product and one sum: this is called for every outline.
+        local = np.ascontiguousarray(points, dtype=np.float64).view(np.complex128)
+        turn = complex(math.cos(self.angle), math.sin(self.angle))
+        return (local * turn + complex(self.x, self.y)).view(np.float64)
 
     def at(self, u: float, v: float, turn: float = 0.0) -> "Frame":
         """A frame at a local point, turned clockwise by ``turn`` radians."""
@@ -114,13 +112,13 @@ def rounded(length: float, width: float, corner: float) -> Points:
     )
 
 
-def blob(rng: Generator, radius: float, roughness: float = 0.2, count: int = 24, stretch: float = 1.0) -> Points:
+def blob(rng: Generator, radius: float, roughness: float = 0.2, count: int = 36, stretch: float = 1.0) -> Points:
     """An irregular closed outline about the origin, ``stretch`` times as long along u as along v."""
     turn = np.arange(count) * (2 * math.pi / count)
     wave = np.zeros(count)
-    for order in (2, 3, 5):
-        wave += rng.normal(0, roughness / order**0.5) * np.cos(order * turn + rng.uniform(0, 2 * math.pi))
-    reach = radius * np.clip(1 + wave + rng.normal(0, roughness / 4, count), 0.4, 1.8)
+    for order in (2, 3, 5, 8, 13):
+        wave += rng.normal(0, 1.5 * roughness / order) * np.cos(order * turn + rng.uniform(0, 2 * math.pi))
+    reach = radius * np.clip(1 + wave, 0.35, 1.8)
     return _unit_circle(count) * reach[:, None] * (stretch**0.5, stretch**-0.5)
 
 

@@ -251,7 +251,7 @@ def _wild(canvas: Canvas) -> None:
     width, height = canvas.extent
     for _ in range(int(rng.integers(2, 8))):
         place = Frame(float(rng.uniform(0, width)), float(rng.uniform(0, height)), _turn(canvas))
-        shape = place(blob(rng, canvas.reach * rng.uniform(0.1, 0.35), 0.25, 36, 1.6))
+        shape = place(blob(rng, canvas.reach * rng.uniform(0.1, 0.35), 0.3, 72, 1.6))
         if rng.random() < 0.65:
             draw_woods(canvas, shape)
         else:
@@ -410,7 +410,7 @@ def _mountain(canvas: Canvas) -> None:
     width, height = canvas.extent
     for _ in range(int(rng.integers(3, 9))):
         place = Frame(float(rng.uniform(0, width)), float(rng.uniform(0, height)), _turn(canvas))
-        draw_woods(canvas, place(blob(rng, canvas.reach * rng.uniform(0.2, 0.6), 0.25, 40, 1.5)))
+        draw_woods(canvas, place(blob(rng, canvas.reach * rng.uniform(0.2, 0.6), 0.3, 90, 1.5)))
     reach = canvas.reach * 1.3
     if rng.random() < 0.5:
         waterside.draw_river(
@@ -445,10 +445,10 @@ def _relief(canvas: Canvas, down: float) -> np.ndarray[tuple[int, int], np.dtype
     """float32 [H,W]: how much light each slope gets, about 1."""
     rng = canvas.rng
     height = np.zeros((canvas.height, canvas.width), dtype=np.float32)
-    for cells, share in ((4, 1.0), (8, 0.5), (17, 0.24), (36, 0.1)):
+    for cells, share in ((3, 1.0), (6, 0.5), (12, 0.2), (24, 0.06)):
         coarse = rng.standard_normal((cells, cells)).astype(np.float32)
         height += np.float32(share) * cv2.resize(coarse, (canvas.width, canvas.height), interpolation=cv2.INTER_CUBIC)
-    slope_y, slope_x = np.gradient(height * np.float32(max(canvas.width, canvas.height) / 10))
+    slope_y, slope_x = np.gradient(height * np.float32(max(canvas.width, canvas.height) / 8))
     sun_x, sun_y = math.cos(canvas.style.sun_angle), math.sin(canvas.style.sun_angle)
     return np.clip(1 + 0.25 * (slope_x * sun_x + slope_y * sun_y), 0.5, 1.4).astype(np.float32)
 
@@ -456,12 +456,12 @@ def _relief(canvas: Canvas, down: float) -> np.ndarray[tuple[int, int], np.dtype
 def _draw_slide(canvas: Canvas, frame: Frame, length: float) -> None:
     """A landslide from its scar down along u: narrow above, a fan below."""
     rng = canvas.rng
-    count = 30
+    count = 60
     line = wander(rng, (0.0, 0.0), (length, 0.0), length * 0.06, length / count)
     share = np.linspace(0, 1, len(line))
     head, foot = length * rng.uniform(0.06, 0.16), length * rng.uniform(0.1, 0.32)
     width = head * np.sin(np.minimum(share * 6, math.pi / 2)) + (foot - head) * share**1.6
-    width *= np.clip(1 + np.convolve(rng.normal(0, 0.16, len(line)), np.ones(3) / 2, mode="same"), 0.5, 1.6)
+    width *= np.clip(1 + np.convolve(rng.normal(0, 0.25, len(line)), np.ones(4) / 3, mode="same"), 0.5, 1.6)
     width[-2:] *= (0.8, 0.45)
     entity = canvas.entity("landslide", length_m=round(length, 1))
     colour = vary(rng, mix(canvas.style.soil, (168, 132, 96), 0.5), 12)

@@ -160,6 +160,18 @@ def atlas() -> NDArray[np.int8]:
     return np.concatenate([_tile(material).reshape(-1, 3) for material in Material])
 
 
+@cache
+def _white() -> NDArray[np.float32]:
+    return np.random.default_rng(3141).standard_normal((SIDE, SIDE, 3), dtype=np.float32)
+
+
+def grain(height: int, width: int, rng: Generator) -> NDArray[np.float32]:
+    """float32 [H,W,3]: sensor noise of unit variance."""
+    rows = (np.arange(height) + rng.integers(SIDE)) % SIDE
+    columns = (np.arange(width) * rng.choice((-1, 1)) + rng.integers(SIDE)) % SIDE
+    return _white().take(rows, axis=0).take(columns, axis=1)
+
+
 def sample(materials: NDArray[np.uint8], strength: NDArray[np.float32], rng: Generator) -> NDArray[np.float32]:
     """Texture for a picture.
 

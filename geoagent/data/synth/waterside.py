@@ -95,15 +95,16 @@ def draw_river(canvas: Canvas, frame: Frame, width: float, sway: float) -> int:
 def draw_lake(canvas: Canvas, place: Frame, radius: float) -> tuple[int, Points]:
     """Draw a lake; returns its leaf and outline."""
     rng, style = canvas.rng, canvas.style
-    shape = place(blob(rng, radius, 0.22, 48, rng.uniform(1, 1.9)))
+    shape = place(blob(rng, radius, 0.2, 72, rng.uniform(1, 1.9)))
     entity = canvas.entity("lake", length_m=round(2 * radius, 1))
+    canvas.bridge_limit = min(canvas.bridge_limit, 45.0)
     if rng.random() < 0.6:
         rim = canvas.leaf(canvas.single("bare land"), mix(style.soil, (206, 196, 170), 0.4), Material.SAND)
         centre = shape.mean(axis=0)
         canvas.fill(rim, centre + (shape - centre) * (1 + rng.uniform(2, 7) / radius))
     leaf = 0
     centre = shape.mean(axis=0)
-    for share, light in ((1.0, 1.16), (0.93, 1.06), (0.84, 1.0)):
+    for share, light in ((1.0, 1.16), (0.97, 1.1), (0.94, 1.06), (0.9, 1.03), (0.86, 1.0)):
         leaf = _water_leaf(canvas, entity, shade(style.fresh, light), rough=False)
         canvas.fill(leaf, centre + (shape - centre) * share)
     return leaf, shape
