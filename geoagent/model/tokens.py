@@ -141,9 +141,9 @@ class AnswerGrammar:
         self.deciding = False
 
     @property
-    def owes(self) -> bool:
-        """Whether a target must still come."""
-        return self.targets < self.min_targets
+    def owes(self) -> int:
+        """How many targets must still come."""
+        return max(0, self.min_targets - self.targets)
 
     def allowed(self) -> Sequence[int] | None:
         """The only tokens that may follow, or None where `banned` says it shorter."""
@@ -152,7 +152,7 @@ class AnswerGrammar:
         if self.phrase_length >= 0:
             over = self.phrase_length >= self.max_phrase_tokens or self.left <= _END_OF_PHRASE
             return (self.ids.close,) if over else None
-        if self.owes and self.left <= self.max_phrase_tokens + _SHORTEST_TARGET:
+        if self.owes and self.left <= self.owes * (self.max_phrase_tokens + _SHORTEST_TARGET):
             return (self.ids.open,)
         if self.brief:
             end = () if self.owes else self.ids.stops
@@ -169,7 +169,7 @@ class AnswerGrammar:
 
     def must_open(self, token: int) -> bool:
         """Whether the answer wants to end although a target is still owed."""
-        return token in self.ids.stops and self.owes
+        return token in self.ids.stops and self.owes > 0
 
     def advance(self, token: int) -> None:
         """Take note of the token that was written."""
