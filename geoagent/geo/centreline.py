@@ -21,28 +21,49 @@ _SPUR = 1.5
 
 
 class MiddleLine:
-    """Polylines along the middle of a mask, and how far the mask goes on beyond their free ends."""
+    """Polylines along the middle of a mask, from edge to edge."""
 
     def __init__(self, mask: Mask) -> None:
         """``mask`` is bool [h,w]; pixels outside of it count as background."""
-        padded = np.pad(mask, 1)
-        self._reach: NDArray[np.float64] = np.asarray(ndimage.distance_transform_edt(padded)) - 0.5
-        self._links = _link(skeletonize(padded))
+        self._mask = np.pad(mask, 1)
+        self._reach: NDArray[np.float64] = np.asarray(ndimage.distance_transform_edt(self._mask)) - 0.5
+        self._links = _link(skeletonize(self._mask))
         while self._prune():
             pass
 
     def lines(self) -> list[NDArray[np.float64]]:
-        """Each branch as (x, y) pixel coordinates [N,2] of the mask, straightened."""
+        """Each branch as (x, y) pixel coordinates [N,2] of the mask, straightened; none where all is one blob."""
         found = []
         for path in _branches(self._links):
-            points = np.array([(column - 0.5, row - 0.5) for row, column in path])
-            straight = LineString(points).simplify(_SMOOTH, preserve_topology=False)
-            found.append(np.asarray(straight.coords))
+            points = np.array(path, dtype=np.float64)
+            starts_free, ends_free = (len(self._links[pixel]) == 1 for pixel in (path[0], path[-1]))
+            if starts_free:
+                points = self._to_edge(points[::-1])[::-1]
+            if ends_free:
+                points = self._to_edge(points)
+            if len(points) > 1:
+                straight = LineString(points[:, ::-1] - 0.5).simplify(_SMOOTH, preserve_topology=False)
+                found.append(np.asarray(straight.coords))
         return found
 
-    def beyond(self) -> float:
-        """Pixels from the free ends of the lines to the edge of the mask, added up."""
-        return float(sum(self._reach[pixel] * (2 - len(near)) for pixel, near in self._links.items() if len(near) < 2))
+    def _to_edge(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """A line (row, column) [N,2] whose end, which often turns into a corner, goes straight to the edge instead."""
+        if len(points) < 2:
+            return points[:0]
+        steps = np.hypot(*np.diff(points, axis=0).T)
+        from_end = np.concatenate([np.cumsum(steps[::-1])[::-1], [0.0]])
+        reach = self._reach[points[:, 0].astype(int), points[:, 1].astype(int)]
+        body = np.flatnonzero(from_end >= _SPUR * reach)
+        if body.size < 2:
+            return points[:0]
+        last = int(body[-1])
+        earlier = np.flatnonzero(from_end >= from_end[last] + 2 * reach[last])
+        direction = points[last] - points[int(earlier[-1]) if earlier.size else 0]
+        direction /= np.hypot(*direction)
+        beyond = points[last] + np.arange(0.5, 6 * reach[last] + 2, 0.25)[:, None] * direction
+        rows, columns = np.clip(np.floor(beyond + 0.5).astype(int), 0, np.array(self._mask.shape) - 1).T
+        outside = np.flatnonzero(~self._mask[rows, columns])
+        return np.vstack([points[: last + 1], beyond[outside[0] if outside.size else -1]])
 
     def _prune(self) -> bool:
         """Take away the spurs that run from forks into corners; whether there were any.

@@ -124,6 +124,18 @@ def pixel_sides(info: ImageInfo, columns: ArrayLike, rows: ArrayLike) -> tuple[F
     return along_row, along_column
 
 
+def local_metric(info: ImageInfo, column: float, row: float) -> Floats:
+    """Matrix [2,2] from pixel steps to metres on the ground about a point (its columns: one pixel right, one down).
+
+    For an image without a place it is the ground size a person gave, or 1: lengths in pixels.
+    """
+    if not has_place(info):
+        return np.eye(2) * (info.gsd_m or 1.0)
+    right, down = pixel_sides(info, column, row)
+    width = float(np.linalg.norm(right))
+    return np.array([[width, float(right @ down) / width], [0.0, float(np.linalg.norm(np.cross(right, down))) / width]])
+
+
 def pixel_areas(info: ImageInfo, columns: ArrayLike, rows: ArrayLike) -> Floats:
     """Ground area in m² of the pixels around the given pixel coordinates."""
     if not has_place(info):

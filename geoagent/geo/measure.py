@@ -27,6 +27,7 @@ from geoagent.geo.georef import (
     image_to_crs,
     image_to_lonlat,
     is_measurable,
+    local_metric,
     lonlat_to_image,
     pixel_areas,
     to_geographic,
@@ -40,6 +41,8 @@ _SHORT_M = 1000.0
 """Sides of shorter things are geodesics to within 1e-8, longer ones are cut first."""
 _PIECES = 64
 """Pieces along the longer extent of a thing: the error of its sides falls with the square."""
+_MOST_STRETCHED = 8.0
+"""Pixels are made square on the ground only up to this ratio: beside a pole they would become any number."""
 _ELONGATED = 2.5
 """Longer than this many mean widths, a thing is measured along its middle line, otherwise along the box around it."""
 
@@ -178,13 +181,29 @@ def outline_perimeter(geometry: BaseGeometry, info: ImageInfo) -> float:
 
 def mask_length(mask: Mask, info: ImageInfo, box: Box) -> float:
     """Length of what a crop shows: along its middle line if it is elongated, otherwise of the closest box around it."""
-    middle = MiddleLine(mask)
-    scale = _local_scale(info, box)
-    along = sum(_line_length(line + np.array(box[:2]), info) for line in middle.lines()) + middle.beyond() * scale
-    if along**2 > _ELONGATED * np.count_nonzero(mask) * scale**2:
+    metric = local_metric(info, (box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
+    sides = np.linalg.norm(metric, axis=0)
+    stretch = np.minimum(sides / sides.min(), _MOST_STRETCHED)
+    lines = [line / stretch + np.array(box[:2]) for line in MiddleLine(_stretched(mask, stretch)).lines()]
+    along = sum(_line_length(line, info) for line in lines)
+    if along**2 > _ELONGATED * np.count_nonzero(mask) * abs(np.linalg.det(metric)):
         return along
-    corners = shapely.get_coordinates(outline(mask, box[0], box[1]).minimum_rotated_rectangle)
-    return max(_line_length(corners[0:2], info), _line_length(corners[1:3], info))
+    corners = shapely.get_coordinates(_box_around(mask, metric))
+    return float(np.hypot(*np.diff(corners[:3], axis=0).T).max())
+
+
+def _box_around(mask: Mask, metric: Floats) -> BaseGeometry:
+    """The closest rectangle around a crop, in metres."""
+    on_ground: BaseGeometry = shapely.transform(outline(mask), lambda points: points @ metric.T)
+    return on_ground.minimum_rotated_rectangle
+
+
+def _stretched(mask: Mask, stretch: Floats) -> Mask:
+    """A crop with pixels that are square on the ground: those of EPSG:4326 are tall far from the equator."""
+    width, height = (max(1, round(n * k)) for n, k in zip(mask.shape[::-1], stretch, strict=True))
+    rows = ((np.arange(height) + 0.5) * mask.shape[0] / height).astype(np.intp)
+    columns = ((np.arange(width) + 0.5) * mask.shape[1] / width).astype(np.intp)
+    return mask[rows[:, None], columns]
 
 
 def _finely(line: BaseGeometry, crs: str) -> tuple[Floats, Floats]:

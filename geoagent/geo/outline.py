@@ -24,7 +24,7 @@ _SIDE = 0.5
 _STEP = 0.85
 """The corners of a straight line's steps stick out by up to 0.71 pixels from its best side, more from a near one."""
 _SAME_AREA = 0.002
-_LARGEST_SHIFT = 0.35
+_LARGEST_SHIFT = 0.45
 """Pixels by which sides are moved in or out to restore the area that cut corners cost."""
 
 

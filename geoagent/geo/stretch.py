@@ -17,6 +17,8 @@ Limits = tuple[tuple[float, float], ...]
 PERCENTILES = (2.0, 98.0)
 _COLLAR_SHARE = 0.005
 """A collar covers at least this share of the image; smaller dark corners are shadows."""
+_FEW_VALUES = 16
+"""A single band with no more values than these is a label, whose background is no collar."""
 
 
 def find_limits(overview: NDArray[np.generic], valid: Mask) -> Limits:
@@ -85,6 +87,8 @@ def find_collar(overview: NDArray[np.generic], valid: Mask, *, lossy: bool, whit
     ``lossy`` allows the noise of JPEG. ``white`` also looks for white paper, which photographs have as snow and roofs:
     its inner border must be straight.
     """
+    if overview.shape[0] == 1 and np.unique(overview).size <= _FEW_VALUES:
+        return None
     if overview.dtype.kind == "f":
         values = [0.0, -9999.0, -32768.0]
     elif overview.dtype == np.uint8:

@@ -11,7 +11,7 @@ from shapely.geometry import MultiPolygon, Polygon, box
 from shapely.geometry.base import BaseGeometry
 
 from geoagent import __version__
-from geoagent.geo.georef import WGS84, has_place, image_to_crs, image_to_lonlat, is_measurable, pixel_sides
+from geoagent.geo.georef import WGS84, has_place, image_to_crs, image_to_lonlat, is_measurable, local_metric
 from geoagent.geo.measure import mask_area_m2, outline_perimeter
 from geoagent.geo.outline import outline, square_up
 from geoagent.types import Box, ImageInfo, Instance, Mask, Prediction, Target
@@ -80,9 +80,10 @@ def object_outline(crop: Mask, place: Box, info: ImageInfo, *, right_angles: boo
     """The outline of an object in pixel coordinates, on request with right angles as they are on the ground."""
     drawn = outline(crop, place[0], place[1])
     if right_angles:
-        forth, back = _metric(info, place)
-        parts = [square_up(part) for part in affinity.affine_transform(drawn, forth).geoms]
-        drawn = affinity.affine_transform(shapely.union_all(parts), back)
+        metric = local_metric(info, (place[0] + place[2]) / 2, (place[1] + place[3]) / 2)
+        on_ground = affinity.affine_transform(drawn, [*metric.ravel(), 0.0, 0.0])
+        squared = shapely.union_all([square_up(part) for part in on_ground.geoms])
+        drawn = affinity.affine_transform(squared, [*np.linalg.inv(metric).ravel(), 0.0, 0.0])
         drawn = drawn if isinstance(drawn, MultiPolygon) else MultiPolygon([drawn])
     return drawn.geoms[0] if len(drawn.geoms) == 1 else drawn
 
@@ -151,18 +152,3 @@ def prediction_to_geodataframe(
 def _transformed(geometry: BaseGeometry, place: Any) -> BaseGeometry:
     moved: BaseGeometry = shapely.transform(geometry, lambda points: np.stack(place(points), axis=1))
     return shapely.orient_polygons(moved)
-
-
-def _metric(info: ImageInfo, place: Box) -> tuple[list[float], list[float]]:
-    """Affine parameters (shapely's order) from pixels to metres about an object, and back."""
-    if has_place(info):
-        x, y = (place[0] + place[2]) / 2, (place[1] + place[3]) / 2
-        right, down = pixel_sides(info, x, y)
-        width = float(np.linalg.norm(right))
-        along = float(right @ down) / width
-        across = float(np.linalg.norm(np.cross(right, down))) / width
-        matrix = np.array([[width, along], [0.0, across]])
-    else:
-        matrix = np.eye(2)
-    inverse = np.linalg.inv(matrix)
-    return [*matrix.ravel().tolist(), 0.0, 0.0], [*inverse.ravel().tolist(), 0.0, 0.0]
