@@ -89,9 +89,9 @@ def score_all(
     source: Path,
     threshold: float | None = None,
     conventions: Sequence[Convention] = (),
-) -> tuple[list[SampleScore], list[SampleRecord]]:
+) -> tuple[list[SampleScore], dict[str, SampleRecord]]:
     """Score answers that were given elsewhere; raises `GeoAgentError` where one is missing."""
-    records: list[SampleRecord] = []
+    records: dict[str, SampleRecord] = {}
     with _Tally(dataset, "scoring") as tally:
         for index in (index for group in dataset.groups() for index in group):
             sample = dataset[index]
@@ -105,7 +105,7 @@ def score_all(
                 record = record.decided_at(threshold)
             score = score_sample(sample, record, index, conventions)
             tally.add(score)
-            records.append(replace(record, iou=_rounded_iou(score)))
+            records[sample.id] = replace(record, iou=_rounded_iou(score))
         return tally.scores, records
 
 

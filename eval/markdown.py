@@ -21,6 +21,7 @@ def to_markdown(report: Json) -> str:
     parts = [
         f"# {configuration['system']} on {dataset['name']}:{dataset['split']}",
         summary(report),
+        *(f"> {line}" for line in warning_lines(report)),
         table(("metric", "value", "interval", "over"), overall_rows(report["overall"])),
         "Shares and IoUs in per cent. `over` is the number of samples, phrases, objects or pixels behind a value. "
         f"Intervals: {report['intervals']}.",
@@ -55,6 +56,11 @@ def summary(report: Json) -> str:
         f"{data['without_target']} without"
     )
     return text + (f", {data['not_scorable']} not scorable." if data["not_scorable"] else ".")
+
+
+def warning_lines(report: Json) -> list[str]:
+    """What the system remarked on its own answers, most frequent first."""
+    return [f"In {count} answers: {text}." for text, count in report["warnings"].items()]
 
 
 def shown(block: Json, metric: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from eval.markdown import BREAKDOWN, COMPARED, compared_rows, interval, overall_rows, shown, summary
+from eval.markdown import BREAKDOWN, COMPARED, compared_rows, interval, overall_rows, shown, summary, warning_lines
 from eval.pictures import Case, Phrase
 
 Json = Mapping[str, Any]
@@ -25,6 +25,7 @@ body { margin:0; background:var(--ground); color:var(--ink); font:15px/1.5 syste
 main { max-width:1120px; margin:0 auto; padding:28px 20px 60px; }
 h1 { font-size:26px; margin:0 0 2px; } h2 { font-size:19px; margin:38px 0 10px; }
 p { margin:4px 0 12px; } .soft { color:var(--soft); }
+.warning { border-left:4px solid #d9822b; padding:4px 12px; background:var(--paper); }
 .tiles { display:grid; grid-template-columns:repeat(auto-fit, minmax(150px, 1fr)); gap:12px; margin:20px 0; }
 .tile, .case, .sheet { background:var(--paper); border:1px solid var(--line); border-radius:10px; }
 .tile { padding:12px 16px; } .tile b { display:block; font-size:26px; line-height:1.25; }
@@ -52,6 +53,7 @@ def to_html(report: Json, cases: Sequence[Case]) -> str:
     title = escape(f"{configuration['system']} on {dataset['name']}:{dataset['split']}")
     body = [
         f"<h1>{title}</h1><p class=soft>{escape(summary(report))}</p>",
+        *(f"<p class=warning>{escape(line)}</p>" for line in warning_lines(report)),
         _tiles(report),
         *(_cases(kind, [case for case in cases if case.kind == kind]) for kind in _KINDS),
         "<h2>All metrics</h2>",

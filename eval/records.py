@@ -1,9 +1,10 @@
 """What a run leaves behind: one JSON line a sample, enough to score it again without the model.
 
 A line holds ``id``, ``type``, ``source``, ``instruction``, ``answer``, ``pred`` (accepted targets only), ``absent``
-(phrases that were not accepted), ``iou``, ``seconds``, ``tokens``, ``image_id``, and every unknown key of the sample's
-annotation. A target is ``{phrase, score, mask, index, instances}``: the mask is COCO run-length code at the image's own
-size, ``index`` its place in the answer, and each instance ``{box, score, mask}`` with the mask inside its box.
+(phrases that were not accepted), ``iou``, ``seconds``, ``tokens``, ``warnings``, ``image_id``, and every unknown key
+of the sample's annotation. A target is ``{phrase, score, mask, index, instances}``: the mask is COCO run-length code
+at the image's own size, ``index`` its place in the answer, and each instance ``{box, score, mask}`` with the mask
+inside its box.
 
 Other systems' predictions need only ``id`` and ``pred`` with ``phrase``, ``score`` and ``mask``.
 """
@@ -102,6 +103,8 @@ class SampleRecord:
     tokens: int | None = None
     iou: float | None = None
     """None: nothing about the sample could be scored."""
+    warnings: tuple[str, ...] = ()
+    """What the system itself remarked on its answer."""
     about: Mapping[str, Any] = field(default_factory=dict)
     """What the dataset knows of the sample: type, source, instruction, unknown keys of its annotation."""
 
@@ -123,7 +126,7 @@ class SampleRecord:
     def with_sample(self, sample: Sample) -> "SampleRecord":
         """The same answer with what the dataset knows of its question."""
         own: Json = {"id": sample.id, "type": sample.type, "source": sample.source, "instruction": sample.instruction}
-        reserved = {*own, "answer", "pred", "absent", "iou", "seconds", "tokens", "extra"}
+        reserved = {*own, "answer", "pred", "absent", "iou", "seconds", "tokens", "warnings", "extra"}
         unknown = {key: value for key, value in sample.extra.items() if key not in reserved}
         clashing = {key: value for key, value in sample.extra.items() if key in reserved}
         image = {"image_id": sample.image_id}
@@ -140,6 +143,7 @@ class SampleRecord:
             "iou": self.iou,
             "seconds": self.seconds,
             "tokens": self.tokens,
+            "warnings": list(self.warnings),
         }
         return json.dumps(line, ensure_ascii=False, allow_nan=False, default=_plain)
 
@@ -147,7 +151,7 @@ class SampleRecord:
     def from_json(cls, line: Mapping[str, Any]) -> "SampleRecord":
         """Read one line; KeyError, TypeError or ValueError where it is not of this form."""
         pred, absent = line["pred"], line.get("absent", [])
-        known = {"answer", "pred", "absent", "iou", "seconds", "tokens"}
+        known = {"answer", "pred", "absent", "iou", "seconds", "tokens", "warnings"}
         return cls(
             id=str(line["id"]),
             pred=tuple(PredictedTarget.from_json(target, index) for index, target in enumerate(pred)),
@@ -156,6 +160,7 @@ class SampleRecord:
             seconds=line.get("seconds"),
             tokens=line.get("tokens"),
             iou=line.get("iou"),
+            warnings=tuple(str(text) for text in line.get("warnings") or ()),
             about={key: value for key, value in line.items() if key not in known},
         )
 
@@ -171,6 +176,7 @@ class SampleRecord:
             answer=prediction.answer,
             seconds=round(seconds, 4),
             tokens=prediction.tokens,
+            warnings=prediction.warnings,
         )
         return record.with_sample(sample)
 

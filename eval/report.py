@@ -1,6 +1,7 @@
 """Puts the numbers of a run together and writes ``report.json``, ``report.md`` and ``report.html``."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -44,6 +45,7 @@ def build_report(
             "without_target": sum(not masks.has_target for masks in scored),
             "not_scorable": len(scores) - len(scored),
         },
+        "warnings": dict(Counter(text for score in scores for text in score.warnings).most_common()),
         "overall": _block(scores, METRICS, resamples),
         "by": _breakdown(scores, resamples),
         "conventions": {

@@ -21,15 +21,13 @@ import numpy as np
 
 import geoagent
 from eval.bootstrap import RESAMPLES
-from eval.conventions import CONVENTIONS, Convention, convention
+from eval.conventions import CONVENTIONS, convention
 from eval.fingerprint import fingerprint
 from eval.loop import Journal, answer_all, score_all
 from eval.markdown import overall_rows, summary, table
 from eval.pictures import draw_cases
-from eval.records import SampleRecord, read_records, write_records
+from eval.records import read_records, write_records
 from eval.report import build_report, write_report
-from eval.scoring import SampleScore
-from geoagent.data.dataset import SegmentationDataset
 from geoagent.data.registry import open_dataset
 from geoagent.types import GeoAgentError
 
@@ -41,10 +39,10 @@ class RunConfig:
     data: str
     """``synth:test``, ``folder:PATH``, ``rrsis-d:PATH`` …"""
     out: Path
-    model: str | None = None
-    """Name, folder or hub id; None with ``predictions``."""
+    model: str = ""
+    """Name, folder or hub id; with ``predictions`` only a name for the report."""
     predictions: Path | None = None
-    """Answers to score instead of a model's."""
+    """Answers to score; no model is loaded then."""
     split: str | None = None
     limit: int | None = None
     """At most so many samples, spread over the dataset."""
@@ -56,8 +54,8 @@ class RunConfig:
     """Pictures of each kind on the page."""
 
     def __post_init__(self) -> None:
-        if (self.model is None) == (self.predictions is None):
-            raise GeoAgentError("give either --model or --predictions")
+        if not self.model and self.predictions is None:
+            raise GeoAgentError("there is nothing to evaluate: give --model or --predictions")
         if self.threshold is not None and not 0 <= self.threshold <= 1:
             raise GeoAgentError(f"the threshold {self.threshold:g} is not a score: give a number from 0 to 1")
         for name in self.conventions:
@@ -66,9 +64,7 @@ class RunConfig:
     @property
     def system(self) -> str:
         """What is evaluated, for headings."""
-        if self.model is not None:
-            return Path(self.model).name
-        return self.predictions.stem if self.predictions is not None else ""
+        return Path(self.model).name if self.model or self.predictions is None else self.predictions.stem
 
     def answers_depend_on(self) -> dict[str, Any]:
         """What must not change between an interrupted run and its continuation."""
@@ -98,32 +94,23 @@ def run(config: RunConfig) -> dict[str, Any]:
     """Evaluate and write the report; returns it."""
     chosen = [CONVENTIONS[name] for name in config.conventions]
     dataset = open_dataset(config.data, split=config.split, limit=config.limit)
-    if config.model is not None:
+    weights = None
+    if config.predictions is not None:
+        given = read_records(config.predictions)
+        _claim(config, weights)
+        source, threshold = config.predictions, config.threshold
+        scores, records = score_all(dataset, given, source=source, threshold=threshold, conventions=chosen)
+        write_records(config.out / "samples.jsonl", records.values())
+    else:
         predictor = geoagent.load(config.model)
         weights = fingerprint(predictor)
         _claim(config, weights)
         journal = Journal.resume(config.out / "samples.jsonl")
         scores = answer_all(dataset, predictor, journal, threshold=config.threshold, conventions=chosen)
         records = journal.records
-    else:
-        weights = None
-        scores, records = _score_given(config, dataset, chosen)
     report = build_report(scores, dataset, config.resolved() | {"weights": weights}, chosen, config.resamples)
     write_report(report, draw_cases(scores, dataset, records, config.cases), config.out)
     return report
-
-
-def _score_given(
-    config: RunConfig, dataset: SegmentationDataset, conventions: Sequence[Convention]
-) -> tuple[list[SampleScore], dict[str, SampleRecord]]:
-    assert config.predictions is not None  # __post_init__ lets exactly one of model and predictions through
-    given = read_records(config.predictions)
-    _claim(config, None)
-    scores, records = score_all(
-        dataset, given, source=config.predictions, threshold=config.threshold, conventions=conventions
-    )
-    write_records(config.out / "samples.jsonl", records)
-    return scores, {record.id: record for record in records}
 
 
 def _claim(config: RunConfig, weights: str | None) -> None:
@@ -146,7 +133,9 @@ def _claim(config: RunConfig, weights: str | None) -> None:
 def parse(arguments: Sequence[str] | None = None) -> RunConfig:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m eval.run", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--model", help="name, folder or hub id of the model")
+    parser.add_argument(
+        "--model", default="", help="name, folder or hub id of the model (with --predictions: a name for the report)"
+    )
     parser.add_argument("--predictions", type=Path, metavar="FILE", help="score these answers (JSON lines) instead")
     parser.add_argument("--data", required=True, metavar="SPEC", help="synth:test, folder:PATH, rrsis-d:PATH, …")
     parser.add_argument("--split", help="part of the dataset (default: its test part)")

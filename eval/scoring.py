@@ -64,6 +64,7 @@ class SampleScore:
     """None where no target of the sample may be scored."""
     seconds: float | None
     tokens: int | None
+    warnings: tuple[str, ...] = ()
 
 
 def score_sample(
@@ -78,6 +79,7 @@ def score_sample(
         masks=score_masks(sample, record, conventions),
         seconds=record.seconds,
         tokens=record.tokens,
+        warnings=record.warnings,
     )
 
 

@@ -12,7 +12,7 @@ from geoagent.types import GeoAgentError, ImageInfo, Prediction, Target
 SHIP = target("ship", box_mask(0, 0, 4, 4))
 
 
-def prediction(*targets, threshold=0.5):
+def prediction(*targets, threshold=0.5, warnings=()):
     return Prediction(
         answer="A ship.",
         marked_answer="A <p>ship</p><seg>.",
@@ -22,6 +22,7 @@ def prediction(*targets, threshold=0.5):
         model="m",
         threshold=threshold,
         tokens=5,
+        warnings=warnings,
     )
 
 
@@ -58,7 +59,7 @@ def test_pred_holds_accepted_targets_only():
 def test_records_survive_the_file(tmp_path):
     path = tmp_path / "samples.jsonl"
     one = sample("a", SHIP, source="s", extra={"note": "déjà vu", "path": Path("x/y")})
-    written = SampleRecord.of(one, prediction(ship(), ship(0.1)), 0.1)
+    written = SampleRecord.of(one, prediction(ship(), ship(0.1), warnings=("dim",)), 0.1)
     write_records(path, [written])
     read = read_records(path)["a"]
     assert read.pred == written.pred
@@ -66,6 +67,7 @@ def test_records_survive_the_file(tmp_path):
     assert (read.pred[0].decode() == SHIP.mask).all()
     assert read.pred[0].decode_instances()[0].box == (0, 0, 4, 4)
     assert score_sample(one, read, 0) == score_sample(one, written, 0)
+    assert read.warnings == ("dim",)
     assert read.about["note"] == "déjà vu"
 
 

@@ -1,5 +1,6 @@
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -72,6 +73,15 @@ def test_samples_without_scorable_truth_are_told(evaluated):
     report = build_report([*scores, score_sample(machine, record("m"), 13)], dataset, {"system": "n"}, resamples=2)
     assert report["dataset"]["not_scorable"] == 1
     assert report["overall"]["gIoU"]["weight"] == 11
+
+
+def test_warnings_of_the_system_stand_on_top(evaluated):
+    dataset, scores, _ = evaluated
+    warned = [replace(score, warnings=("weights are <untrained>",)) for score in scores[:3]]
+    report = build_report([*warned, *scores[3:]], dataset, {"system": "nano"}, resamples=2)
+    assert report["warnings"] == {"weights are <untrained>": 3}
+    assert "> In 3 answers: weights are <untrained>." in to_markdown(report)
+    assert "In 3 answers: weights are &lt;untrained&gt;." in to_html(report, [])
 
 
 def test_papers_numbers_stand_beside_ours_on_their_dataset(evaluated):
@@ -159,7 +169,7 @@ def test_large_images_stay_small_on_the_page():
     one = sample("big", target("ship", box_mask(0, 0, 900, 900, size=size)), size=size)
     answer = record("big", ("ship", 0.9, nothing(size) | box_mask(0, 0, 1, 1, size=size)))
     pixels = np.random.default_rng(0).integers(0, 255, (*size, 3), dtype=np.uint8)
-    one = type(one)(**{**one.__dict__, "image": pixels})
+    one = replace(one, image=pixels)
     case = draw_cases([score_sample(one, answer, 0)], ToyDataset([one]), {"big": answer}, each=1)[0]
     assert not case.enlarged
     assert all(len(picture) < 150_000 for picture in case.pictures)

@@ -188,9 +188,12 @@ def test_retrained_weights_under_the_same_name_do_not_mix(folder, loads, tmp_pat
 def test_predictions_are_scored_like_the_run_that_made_them(folder, loads, tmp_path):
     loads(Shifted(samples_of(folder)))
     made = run(config(folder, tmp_path / "out"))
-    theirs = config(folder, tmp_path / "again", model=None, predictions=tmp_path / "out" / "samples.jsonl")
+    theirs = config(folder, tmp_path / "again", model="", predictions=tmp_path / "out" / "samples.jsonl")
     scored = run(theirs)
     assert scored["overall"] == made["overall"]
+    assert scored["configuration"]["system"] == "samples"
+    named = config(folder, tmp_path / "named", model="theirs", predictions=theirs.predictions)
+    assert run(named)["configuration"]["system"] == "theirs"
     assert lines_of(tmp_path / "again") == lines_of(tmp_path / "out")
 
 
@@ -198,7 +201,7 @@ def test_predictions_can_be_decided_again(folder, loads, tmp_path):
     loads(Oracle(samples_of(folder)))
     run(config(folder, tmp_path / "out"))
     file = tmp_path / "out" / "samples.jsonl"
-    strict = run(config(folder, tmp_path / "strict", model=None, predictions=file, threshold=0.95))
+    strict = run(config(folder, tmp_path / "strict", model="", predictions=file, threshold=0.95))
     assert strict["overall"]["T_acc"]["value"] == 0.0
     assert all(line["pred"] == [] for line in lines_of(tmp_path / "strict"))
 
@@ -207,7 +210,7 @@ def test_a_missing_prediction_is_an_error(folder, tmp_path):
     file = tmp_path / "theirs.jsonl"
     file.write_text('{"id": "0-both", "pred": []}\n')
     with pytest.raises(GeoAgentError, match=r"theirs\.jsonl has no line for '0-none'"):
-        run(config(folder, tmp_path / "out", model=None, predictions=file))
+        run(config(folder, tmp_path / "out", model="", predictions=file))
 
 
 def test_limit(folder, loads, tmp_path):
@@ -256,7 +259,7 @@ def test_command_line(folder, loads, tmp_path, capsys):
     ("arguments", "message"),
     [
         (["--model", "toy", "--data", "folder:nowhere"], "nowhere"),
-        (["--data", "folder:nowhere"], "give either --model or --predictions"),
+        (["--data", "folder:nowhere"], "there is nothing to evaluate"),
         (["--model", "toy", "--data", "nonsense:x"], "nonsense"),
         (["--model", "toy", "--data", "folder:x", "--threshold", "7"], "the threshold 7 is not a score"),
     ],
