@@ -22,6 +22,7 @@ Segmentation: TypeAlias = Mapping[str, Any] | Sequence[Any]
 """A COCO ``segmentation``: an RLE, a list of polygons, one polygon, or a list that holds one RLE."""
 
 _FIRST_CHARACTER = 48
+_MAX_PIXELS = 1 << 31  # a broken or hostile size must not ask for all memory
 _MAX_CHARACTERS = 13  # of one count: 64 bits in groups of five
 
 
@@ -48,7 +49,7 @@ def decode(rle: Mapping[str, Any]) -> Mask:
         counts = rle["counts"]
     except (KeyError, TypeError, ValueError) as error:
         raise GeoAgentError('an RLE mask needs "size": [height, width] and "counts"') from error
-    if height < 0 or width < 0:
+    if height < 0 or width < 0 or height * width > _MAX_PIXELS:
         raise GeoAgentError(f"an RLE mask cannot be {width} x {height} pixels")
     runs = _expand(counts) if isinstance(counts, str | bytes) else _checked_counts(counts)
     if (runs < 0).any() or int(runs.sum()) != height * width:

@@ -8,6 +8,7 @@ neither is used. Some images are 800 x 801, 801 x 800 or 800 x 787 under masks o
 the image. 12,181 / 1,740 / 3,481 expressions, 20 classes.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,9 @@ from geoagent.data.safe_pickle import load_plain_pickle
 from geoagent.types import GeoAgentError, LabelledTarget, Sample
 
 SPLITS = ("train", "val", "test")
+
+_JOINED = re.compile(r"^(baseball|basketball|tennis|golf|storage|train|ground ?track)(field|court|tank|station)$")
+"""DIOR's habit of writing some class names as one word."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +82,7 @@ class RRSISD(RecordDataset[_Record]):
         """Read the image of one sentence and decode its mask."""
         image = read_rgb(record.image)
         raw = decode_any_size(record.segmentation, image.shape[:2])
-        label = record.category.replace("_", " ").replace("-", " ").lower()
+        label = spoken_category(record.category)
         target = LabelledTarget(
             phrase=label,
             mask=fit_mask(raw, image.shape[:2], record.id),
@@ -94,6 +98,13 @@ class RRSISD(RecordDataset[_Record]):
             source=self.name,
             extra={"mask_size": raw.shape} if raw.shape != target.mask.shape else {},
         )
+
+
+def spoken_category(name: str) -> str:
+    """A category as one says it: ``Expressway-toll-station``, ``storagetank``, ``groundtrackfield`` taken apart."""
+    words = " ".join(name.replace("_", " ").replace("-", " ").lower().split())
+    apart = _JOINED.sub(r"\1 \2", words)
+    return apart.replace("groundtrack", "ground track")
 
 
 def load_refs(path: Path) -> list[dict[str, Any]]:

@@ -3,8 +3,9 @@ import pytest
 from miniatures import block, coco, picture, write_json
 from PIL import Image
 
+from geoagent.data.index_masks import IndexMaskScenes
 from geoagent.data.instructions import KINDS
-from geoagent.data.questioned import CocoDataset, IndexMaskDataset, QuestionedScenes
+from geoagent.data.questioned import CocoDataset, IndexMaskDataset, QuestionedScenes, question_maker
 from geoagent.data.scenes import JoinedScenes, instance_from_mask, object_from_mask, tight_box
 from geoagent.types import AnnotatedScene, GeoAgentError, Sample
 
@@ -111,7 +112,24 @@ def test_merged_things_have_no_instances(tmp_path):
     classes = [{"id": 0, "name": "background"}, {"id": 1, "name": "building"}, {"id": 2, "name": "water"}]
     write_json(tmp_path / "classes.json", {"classes": classes, "ignore_id": None, "split": {"a": "train"}})
     data = IndexMaskDataset(tmp_path, "train", questions_per_image=30)
+    assert all(o.attributes == {"merged": True} for o in data.source.scene(0).of_class("building"))
     targets = [target for sample in data for target in sample.targets if target.class_name == "building"]
     assert targets
     assert all(target.instances is None for target in targets)
-    assert not any(sample.type == "count" for sample in data)
+    singled_out = {"instance", "size", "relation", "attribute", "count"}
+    assert not any(t.class_name == "building" for s in data if s.type in singled_out for t in s.targets)
+
+
+def test_pieces_that_are_objects_are_asked_for_singly(tmp_path):
+    picture(tmp_path / "images" / "a.png", 60, 60)
+    (tmp_path / "masks").mkdir()
+    values = np.zeros((60, 60), dtype=np.uint8)
+    values[5:25, 5:25] = values[35:40, 35:55] = 1
+    Image.fromarray(values).save(tmp_path / "masks" / "a.png")
+    classes = [{"id": 0, "name": "background"}, {"id": 1, "name": "swimming pool"}]
+    write_json(tmp_path / "classes.json", {"classes": classes, "ignore_id": None})
+    scenes = IndexMaskScenes(tmp_path, pieces_are_objects=True)
+    assert scenes.scene(0).complete == {"swimming pool"}
+    data = QuestionedScenes(scenes, question_maker("train", kinds={"instance": 1.0, "count": 1.0}), 8, 0)
+    assert {sample.type for sample in data} == {"instance", "count"}
+    assert all(target.instances for sample in data for target in sample.targets)

@@ -64,6 +64,7 @@ def test_round_trip(size, share):
         {"size": [2, 2], "counts": [[4]]},
         {"size": [2, 2], "counts": ["four"]},
         {"size": [-2, -2], "counts": [4]},
+        {"size": [10**9, 10**9], "counts": [10**18]},
         {"size": [2, 2], "counts": ""},
         {"size": [2, 2], "counts": "P"},  # ends where another character must follow
         {"size": [2, 2], "counts": "é"},

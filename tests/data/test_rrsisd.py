@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from miniatures import block, rrsisd
 
-from geoagent.data.rrsisd import RRSISD
+from geoagent.data.rrsisd import RRSISD, spoken_category
 from geoagent.types import GeoAgentError
 
 
@@ -49,6 +49,21 @@ def test_a_malicious_pickle_is_refused(tmp_path):
     with pytest.raises(GeoAgentError, match=r"refs\(unc\)\.p was refused"):
         RRSISD(tmp_path, "train")
     assert not (tmp_path / "trace").exists()
+
+
+@pytest.mark.parametrize(
+    ("written", "spoken"),
+    [
+        ("Expressway-toll-station", "expressway toll station"),
+        ("storagetank", "storage tank"),
+        ("groundtrackfield", "ground track field"),
+        ("golffield", "golf field"),
+        ("ground_track_field", "ground track field"),
+        ("vehicle", "vehicle"),
+    ],
+)
+def test_categories_as_one_says_them(written, spoken):
+    assert spoken_category(written) == spoken
 
 
 def test_missing_pieces_are_named(tmp_path):
