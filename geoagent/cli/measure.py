@@ -44,6 +44,8 @@ def _lines(result: dict[str, Any]) -> list[str]:
         )
         for feature in features[:_ROWS]
     ]
+    if not features:
+        return ["nothing in it: no features"]
     lines = table(("id", "what", "area", "perimeter", "length"), rows, right=(0, 2, 3, 4))
     if len(features) > _ROWS:
         lines.append(f"… and {len(features) - _ROWS:,} more: --json lists all")
