@@ -341,6 +341,8 @@ class AnnotatedScene:
     objects: tuple[SceneObject, ...]
     complete: frozenset[str]
     """Classes of which *every* object is annotated: only of these may absence be asked or objects be counted."""
+    labelled: frozenset[str] = frozenset()
+    """Classes that the labels look for and rarely miss: good enough for negatives in training, not for such claims."""
     ignore: Mask | None = None
     """bool [H,W]: pixels about which nothing is known."""
     gsd_m: float | None = None

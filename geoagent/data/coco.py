@@ -97,6 +97,7 @@ class CocoScenes:
         root: Folder with ``annotations.json`` and ``images/``, or an annotation file next to its ``images/``.
         split: Which images to take; None takes all.
         complete: Canonical classes of which every object is labelled; None means all categories of the file.
+        sparse: Canonical classes that are labelled in some images and passed over in others.
         gsd_m: Ground size of a pixel, where one value holds for all images.
         gsd_by_class: The same where it follows from the class that an image shows.
     """
@@ -108,6 +109,7 @@ class CocoScenes:
         split: str | None = None,
         name: str | None = None,
         complete: frozenset[str] | None = None,
+        sparse: frozenset[str] = frozenset(),
         gsd_m: float | None = None,
         gsd_by_class: Mapping[str, float] | None = None,
     ) -> None:
@@ -125,7 +127,9 @@ class CocoScenes:
         self.remarks: tuple[str, ...] = (
             (f"no class is known for the categories {', '.join(unknown)}: left out",) if unknown else ()
         )
-        self.complete = frozenset(filter(None, self._classes.values())) if complete is None else complete
+        named = frozenset(filter(None, self._classes.values()))
+        self.complete = named if complete is None else complete
+        self.labelled = named - sparse
         self._gsd_m, self._gsd_by_class = gsd_m, gsd_by_class or {}
 
     def __len__(self) -> int:
@@ -157,6 +161,7 @@ class CocoScenes:
             image=pixels,
             objects=tuple(objects),
             complete=self.complete,
+            labelled=self.labelled,
             ignore=unknown,
             gsd_m=gsd_m,
             source=self.name,

@@ -130,7 +130,12 @@ def _open_set(folder: Path, split: str | None, *, only_open: bool) -> SceneSourc
     match known.layout:
         case "coco":
             return CocoScenes(
-                folder, split=split, complete=known.complete, gsd_m=known.gsd_m, gsd_by_class=known.gsd_by_class
+                folder,
+                split=split,
+                complete=known.complete,
+                sparse=known.sparse,
+                gsd_m=known.gsd_m,
+                gsd_by_class=known.gsd_by_class,
             )
         case "index":
             return IndexMaskScenes(

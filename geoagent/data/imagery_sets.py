@@ -24,6 +24,8 @@ class ImagerySet:
     captions."""
     complete: frozenset[str] = frozenset()
     """Canonical classes of which every object is labelled."""
+    sparse: frozenset[str] = frozenset()
+    """Canonical classes that are labelled in some images and passed over in others: not even negatives in training."""
     open_licence: bool = False
     """Whether images and labels may be used, changed and passed on, by anybody for any purpose (with attribution or
     share alike at most). Unclear terms, research only and non-commercial are all False."""
@@ -98,7 +100,7 @@ _SETS = (
     ImagerySet(
         name="nwpu-vhr10",
         layout="coco",
-        # Vehicles, ships and harbours are labelled in some images and passed over in others.
+        sparse=frozenset({"vehicle", "ship", "harbor"}),
         complete=frozenset(
             {"airplane", "storage tank", "baseball diamond", "tennis court", "basketball court", "ground track field"}
             | {"bridge"}

@@ -67,6 +67,7 @@ class IndexMaskScenes:
                 f"{root / 'classes.json'} names no class of geoagent.data.classes: {', '.join(unknown)}"
             )
         self.complete = named if complete is None else complete
+        self.labelled = named
         self.remarks: tuple[str, ...] = (
             (f"no class is known for {', '.join(unknown)}: those pixels are left out",) if unknown else ()
         )
@@ -127,6 +128,7 @@ class IndexMaskScenes:
             image=pixels,
             objects=tuple(thing for thing in objects if thing.area >= _SPECK),
             complete=self._complete_here(objects) if ignore.mean() <= _MAX_UNLABELLED else frozenset(),
+            labelled=self.labelled,
             ignore=ignore if ignore.any() else None,
             gsd_m=self._gsd_m,
             source=self.name,

@@ -83,6 +83,7 @@ class InstanceMaskScenes:
             image=pixels,
             objects=tuple(numbered_objects(self._class_name, numbers)),
             complete=self._complete,
+            labelled=frozenset({self._class_name}),
             ignore=None if valid.all() else ~valid,
             gsd_m=gsd_m,
             source=self.name,

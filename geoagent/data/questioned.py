@@ -4,6 +4,7 @@ import zlib
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -26,19 +27,30 @@ Wordings = Literal["train", "test"]
 """Which wordings: a fifth of each kind is held out for testing."""
 
 
+def ask_about(
+    scene: AnnotatedScene,
+    count: int,
+    rng: np.random.Generator,
+    *,
+    wordings: Wordings = "train",
+    kinds: Mapping[str, float] | None = None,
+) -> list[Sample]:
+    """Up to ``count`` questions about a scene, rendered or real.
+
+    As `make_samples`, but where the labels of a class run together (index masks of houses) no single one is asked for.
+    """
+    merged = {thing.class_name for thing in scene.objects if thing.attributes.get("merged")}
+    # Some questions about merged things are dropped: ask more to begin with.
+    made = make_samples(scene, 2 * count if merged else count, rng, split=wordings, kinds=kinds)
+    return [fit for sample in made if (fit := _fit_for_merged(sample, merged))][:count]
+
+
 def question_maker(
     split: str, wordings: Wordings | None = None, kinds: Mapping[str, float] | None = None
 ) -> QuestionMaker:
     """A maker of questions in the given wordings; by default the held-out ones, except for the training split."""
     words: Wordings = wordings or ("train" if split == "train" else "test")
-
-    def make(scene: AnnotatedScene, count: int, rng: np.random.Generator) -> Sequence[Sample]:
-        merged = {thing.class_name for thing in scene.objects if thing.attributes.get("merged")}
-        # Some questions about merged things are dropped below: ask more to begin with.
-        made = make_samples(scene, 2 * count if merged else count, rng, split=words, kinds=kinds)
-        return [fit for sample in made if (fit := _fit_for_merged(sample, merged))][:count]
-
-    return make
+    return partial(ask_about, wordings=words, kinds=kinds)
 
 
 def _fit_for_merged(sample: Sample, merged: Set[str]) -> Sample | None:

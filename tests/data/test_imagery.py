@@ -51,9 +51,12 @@ def test_sets_are_read_as_described(collection):
     assert list(opened) == ["cannes-pools", "my-own-tanks", "nwpu-vhr10", "ucmerced"]
     assert "storage tank" in opened["nwpu-vhr10"].complete
     assert not opened["nwpu-vhr10"].complete & {"vehicle", "car", "ship", "harbor"}
+    assert not opened["nwpu-vhr10"].labelled & {"vehicle", "ship", "harbor"}
     assert opened["my-own-tanks"].complete == frozenset()
+    assert opened["my-own-tanks"].labelled == {"storage tank", "car"}
     pools = opened["cannes-pools"]
     assert pools.complete == frozenset()
+    assert pools.labelled == {"swimming pool"}
     assert pools.ignore.sum() == 14 * 14 - 100
     assert (opened["ucmerced"].place, opened["ucmerced"].captions) == ("harbor", ("boats docked.",))
 
@@ -118,6 +121,7 @@ def test_captions_of_unlisted_images_are_refused(tmp_path):
 def test_table_of_sets_uses_canonical_classes():
     for known in IMAGERY_SETS.values():
         assert known.complete <= set(CLASSES), known.name
+        assert known.sparse <= set(CLASSES) - known.complete, known.name
         assert set(known.gsd_by_class) <= set(CLASSES), known.name
         assert known.terms
 

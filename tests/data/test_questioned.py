@@ -4,8 +4,8 @@ from miniatures import block, coco, picture, write_json
 from PIL import Image
 
 from geoagent.data.index_masks import IndexMaskScenes
-from geoagent.data.instructions import KINDS
-from geoagent.data.questioned import CocoDataset, IndexMaskDataset, QuestionedScenes, question_maker
+from geoagent.data.instructions import KINDS, make_samples
+from geoagent.data.questioned import CocoDataset, IndexMaskDataset, QuestionedScenes, ask_about, question_maker
 from geoagent.data.scenes import JoinedScenes, instance_from_mask, object_from_mask, tight_box
 from geoagent.types import AnnotatedScene, GeoAgentError, Sample
 
@@ -118,6 +118,14 @@ def test_merged_things_have_no_instances(tmp_path):
     assert all(target.instances is None for target in targets)
     singled_out = {"instance", "size", "relation", "attribute", "count"}
     assert not any(t.class_name == "building" for s in data if s.type in singled_out for t in s.targets)
+
+
+def test_nothing_is_dropped_where_labels_know_single_objects(tmp_path):
+    scene = CocoDataset(coco(tmp_path), "train").source.scene(0)
+    for seed in range(3):
+        asked = ask_about(scene, 6, np.random.default_rng(seed))
+        made = make_samples(scene, 6, np.random.default_rng(seed))
+        assert [sample.instruction for sample in asked] == [sample.instruction for sample in made]
 
 
 def test_pieces_that_are_objects_are_asked_for_singly(tmp_path):
