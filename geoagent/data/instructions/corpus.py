@@ -29,14 +29,15 @@ class _Filler:
         self._colours, self._headings = cycle(SIMILAR_COLOURS), cycle(HEADINGS)
         self._units, self._places = cycle(_UNITS), cycle(_PLACES)
 
-    def fill(self, wording: str) -> str:
+    def fill(self, wording: str, *, whole_phrase: bool) -> str:
+        """``wording`` with its gaps filled; ``whole_phrase``: its {x} wants an article of its own."""
         gaps = {gap for _, gap, _, _ in Formatter().parse(wording) if gap}
         if not gaps:
             return wording
         name, other, third = next(self._names), next(self._names), next(self._names)
         listed = [f"the {n.plural}" for n in (name, other, third)]
         values = {
-            "x": f"the {name.plural}" if "{x}" in wording and len(gaps) == 1 else name.plural,
+            "x": f"the {name.plural}" if whole_phrase else name.plural,
             "one": name.singular, "a": "a ", "b": "", "b_low": "",
             "part": name.singular, "parts": name.plural, "whole": other.singular, "wholes": other.plural,
             "owner": f"the largest {other.singular}", "anchor": f"the {other.singular}", "other": f"the {third.plural}",
@@ -56,8 +57,9 @@ def all_wordings() -> Iterator[str]:
     """
     known = [knowledge.load(name) for name in CLASSES]
     filler = _Filler([name for entry in known for name in entry.names])
-    for wording in _templates():
-        yield filler.fill(wording)
+    for kind in (*phrasing.QUESTION_FILES, "answers"):
+        for wording in _strings(phrasing.contents(kind)):
+            yield filler.fill(wording, whole_phrase=kind == "requests")
     for entry in known:
         yield from entry.implicit
         for i, reason in enumerate(entry.reasons):
@@ -67,11 +69,6 @@ def all_wordings() -> Iterator[str]:
         for name in entry.names:
             yield f"There is no {marked(name.singular, present=False)} in this image."
             yield f"Here are the {marked(name.plural, present=True)}."
-
-
-def _templates() -> Iterator[str]:
-    for kind in (*phrasing.QUESTION_FILES, "answers"):
-        yield from _strings(phrasing.contents(kind))
 
 
 def _strings(node: object) -> Iterator[str]:
