@@ -2,8 +2,8 @@
 
     python -m tools.render_synth --count 100 --seed 0 --size 512 --out DIR [--geotiff] [--sheet] [--landscape port]
 
-Writes ``DIR/images`` and ``DIR/annotations.jsonl`` (masks as COCO RLE), the format that `geoagent.data.folder` reads and
-fine-tuning takes; ``--geotiff`` gives every image its place on Earth, ``--sheet`` draws ``DIR/sheet.png`` to look at.
+Writes ``DIR/images`` and ``DIR/annotations.jsonl`` (masks as COCO RLE), the format that `geoagent.data.folder` reads
+and fine-tuning takes; ``--geotiff`` gives every image its place on Earth, ``--sheet`` draws ``DIR/sheet.png``.
 """
 
 import argparse

@@ -179,8 +179,8 @@ def test_planes_stand_on_airfields():
 
 
 def test_vehicles_stand_where_vehicles_may():
-    grounds = {"road", "unpaved road", "parking lot", "paved area", "apron", "bridge", "roundabout", "bare land", "flood water",
-               "grass", "helipad"}  # fmt: skip
+    grounds = {"road", "unpaved road", "parking lot", "paved area", "apron", "bridge", "roundabout", "bare land",
+               "flood water", "grass", "helipad"}  # fmt: skip
     for scene in every_scene():
         for kind in ("car", "bus", "truck"):
             for thing in scene.of_class(kind):
@@ -228,7 +228,7 @@ def test_every_class_can_be_met():
 
 
 def test_attributes_describe_the_thing():
-    scene = next(s for s in map(lambda seed: scene_of("airport", seed), range(8)) if s.of_class("airplane"))
+    scene = next(s for s in (scene_of("airport", seed) for seed in range(8)) if s.of_class("airplane"))
     plane = scene.of_class("airplane")[0]
     assert 0 <= plane.attributes["heading_deg"] < 360
     assert 5 < plane.attributes["length_m"] < 80

@@ -1,7 +1,7 @@
 """The procedural world: aerial scenes with exact truth, rendered from a seed.
 
-Everything is laid out in metres, drawn with the painter's algorithm into a buffer of surface ids, and only then turned into
-colours; what a mask holds is therefore exactly what the picture shows.
+Everything is laid out in metres, drawn with the painter's algorithm into a buffer of surface ids, and only then turned
+into colours; what a mask holds is therefore exactly what the picture shows.
 """
 
 from geoagent.data.synth.georeference import write_geotiff

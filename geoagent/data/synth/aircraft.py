@@ -38,7 +38,8 @@ TYPES: Final[Mapping[str, Airframe]] = {
         length=(33, 45), span=0.93, body=0.1, sweep=0.25, root=0.17, tip=0.05, wing_at=0.34, tail_span=0.36, engines=2
     ),
     "wide-body": Airframe(
-        length=(55, 73), span=0.93, body=0.092, sweep=0.28, root=0.18, tip=0.045, wing_at=0.31, tail_span=0.32, engines=4
+        length=(55, 73), span=0.93, body=0.092, sweep=0.28, root=0.18, tip=0.045, wing_at=0.31, tail_span=0.32,
+        engines=4,
     ),
     "turboprop": Airframe(
         length=(22, 32), span=1.04, body=0.1, sweep=0.02, root=0.1, tip=0.065, wing_at=0.4, tail_span=0.34, engines=2
@@ -65,7 +66,8 @@ _BODIES: Final = {
 def _fuselage(length: float, width: float) -> Points:
     a, w = length / 2, width / 2
     half = np.array(
-        ((a, 0), (a - 0.35 * w, 0.36 * w), (a - 1.1 * w, 0.76 * w), (a - 2.4 * w, w), (-a * 0.42, w), (-a * 0.8, 0.5 * w),
+        ((a, 0), (a - 0.35 * w, 0.36 * w), (a - 1.1 * w, 0.76 * w), (a - 2.4 * w, w), (-a * 0.42, w),
+         (-a * 0.8, 0.5 * w),
          (-a, 0.14 * w)),
         dtype=np.float64,
     )  # fmt: skip

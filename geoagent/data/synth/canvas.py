@@ -1,8 +1,8 @@
 """The drawing board: a buffer of surface ids that the painter's algorithm fills.
 
-Each fill uses a *leaf*: one surface with a colour and a material. Leaves belong to an *entity* (a car, a lake) or to none,
-and may be one of its *parts* (a wing). Colours are looked up only at the end, so a mask is exactly what is seen.
-Ground is drawn at once; things wait in a queue and are drawn from low to high, so that high things throw shadows on low ones.
+Each fill uses a *leaf*: one surface with a colour and a material. Leaves belong to an *entity* (a car, a lake) or to
+none, and may be one of its *parts* (a wing). Colours are looked up only at the end, so a mask is exactly what is seen.
+Ground is drawn at once; things wait in a queue and are drawn from low to high, so that high ones throw shadows on low.
 """
 
 import math
@@ -248,7 +248,7 @@ class Canvas:
         )
         shape = np.zeros((y1 - y0, x1 - x0), dtype=np.uint8)
         if shape.size:
-            cv2.fillPoly(shape, [fixed], 1, cv2.LINE_8, _SHIFT, (-x0, -y0))
+            cv2.fillPoly(shape, [fixed], 1, cv2.LINE_8, _SHIFT, (-x0 * _SUBPIXEL, -y0 * _SUBPIXEL))
         return (slice(y0, y1), slice(x0, x1)), shape.view(np.bool_)
 
     def assign(self, leaf: int, where: NDArray[np.bool_], *allowed: Surface) -> None:
@@ -266,10 +266,9 @@ class Canvas:
         """Draw the shadow of a prism over the outline ``points``; without ``sweep`` that of a flat thing up there."""
         sun = np.array(self.style.sun)
         far = points + sun * height
+        outline = self._fixed(np.concatenate((points + sun * base, far)) if sweep else far)
         if sweep:
-            outline = cv2.convexHull(self._fixed(np.concatenate((points + sun * base, far))))
-        else:
-            outline = self._fixed(far)
+            outline = np.asarray(cv2.convexHull(outline), dtype=np.int32)
         cv2.fillPoly(self.shade, [outline], 255, cv2.LINE_8, _SHIFT)
 
     def later(self, height: float, draw: Callable[[], None]) -> None:
@@ -315,7 +314,7 @@ class Canvas:
         return all(surface in allowed for surface in ground)
 
     def covers(self, outline: Points, *allowed: Surface) -> bool:
-        """Whether the visible part of an outline is not empty, and every pixel of it free and on one of the surfaces."""
+        """Whether some of an outline is visible, and all of that is free and on one of the surfaces."""
         place, inside = self._window(outline)
         if not inside.any() or self.taken[place][inside].any():
             return False

@@ -57,10 +57,11 @@ def wear_ground(canvas: Canvas) -> None:
 def strew_heaps(canvas: Canvas) -> None:
     """Put pallets, skips, heaps and huts too small to be anything on yards."""
     rng = canvas.rng
-    if canvas.gsd > 0.7:
+    airfield = any(entity.class_name == "runway" for entity in canvas.entities)
+    if canvas.gsd > 0.7 or airfield or rng.random() < 0.4:
         return
     area = canvas.extent[0] * canvas.extent[1]
-    for place in _places(canvas, int(min(400, area * rng.uniform(0.0, 0.006))), Surface.PAVED):
+    for place in _places(canvas, int(min(400, area * rng.uniform(0.0, 0.003))), Surface.PAVED):
         long, wide = rng.uniform(0.7, 2.4, 2)
         outline = place(centred(long, wide))
         if canvas.covers(outline, Surface.PAVED):

@@ -117,8 +117,16 @@ def woodland(canvas: Canvas, block: Block) -> None:
     rng = canvas.rng
     lay_ground(canvas, block, "grass")
     shape = blob(rng, 1.0, 0.12, 36)
-    draw_woods(canvas, block.centre(np.clip(shape * (block.width * 0.58, block.depth * 0.58), (-block.width / 2, -block.depth / 2),
-                                            (block.width / 2, block.depth / 2))))  # fmt: skip
+    draw_woods(
+        canvas,
+        block.centre(
+            np.clip(
+                shape * (block.width * 0.58, block.depth * 0.58),
+                (-block.width / 2, -block.depth / 2),
+                (block.width / 2, block.depth / 2),
+            )
+        ),
+    )
 
 
 def farmstead(canvas: Canvas, block: Block) -> None:
@@ -167,11 +175,9 @@ def solar(canvas: Canvas, block: Block) -> None:
     """A solar farm within its fence."""
     lay_ground(canvas, block, "grass")
     inner = block.inset(3.0)
-    if min(inner.width, inner.depth) > 12:
-        corners = canvas.surface_at(inner.outline)
-        if not (corners == Surface.WATER).any():
-            draw_solar_field(canvas, inner)
-            canvas.take(inner.outline)
+    if min(inner.width, inner.depth) > 12 and canvas.covers(inner.outline, Surface.LAND):
+        draw_solar_field(canvas, inner)
+        canvas.take(inner.outline)
 
 
 def tank_farm(canvas: Canvas, block: Block) -> None:
@@ -210,8 +216,12 @@ def works(canvas: Canvas, block: Block) -> None:
         deep = float(min(rng.uniform(20, 70), block.depth - 10))
         kind = rng.random()
         if kind < 0.7 and deep > 10:
-            add_hall(canvas, block.frame.at(u + wide / 2, 4 + deep / 2, math.pi / 2 if rng.random() < 0.5 and wide < deep else 0.0),
-                     min(wide, deep) if wide < deep else wide, deep if wide >= deep else wide)  # fmt: skip
+            add_hall(
+                canvas,
+                block.frame.at(u + wide / 2, 4 + deep / 2, math.pi / 2 if rng.random() < 0.5 and wide < deep else 0.0),
+                min(wide, deep) if wide < deep else wide,
+                deep if wide >= deep else wide,
+            )
         elif kind < 0.82:
             for _ in range(int(rng.integers(2, 7))):
                 place = block.frame.at(u + rng.uniform(0, wide), rng.uniform(5, block.depth - 4))
@@ -276,7 +286,8 @@ def quarry(canvas: Canvas, block: Block) -> None:
 
 
 COUNTRY: Mapping[str, Filler] = {
-    "arable": arable, "pivot": pivot, "orchard": orchard, "meadow": meadow, "woodland": woodland, "farmstead": farmstead,
+    "arable": arable, "pivot": pivot, "orchard": orchard, "meadow": meadow, "woodland": woodland,
+    "farmstead": farmstead,
     "glasshouses": glasshouses, "solar": solar, "tank farm": tank_farm, "works": works, "warehouses": warehouses,
     "container yard": container_yard, "quarry": quarry,
 }  # fmt: skip

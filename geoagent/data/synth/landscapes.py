@@ -34,7 +34,8 @@ FILLERS: Final[Mapping[str, Filler]] = {**TOWN, **COUNTRY}
 Weights = Mapping[str, float]
 
 _TOWN: Final[Weights] = {
-    "dwellings": 4, "terraces": 1.5, "flats": 2, "downtown": 1.5, "shops": 1, "car park": 0.7, "garden": 1, "games": 0.9,
+    "dwellings": 4, "terraces": 1.5, "flats": 2, "downtown": 1.5, "shops": 1, "car park": 0.7, "garden": 1,
+    "games": 0.9,
     "school": 0.9, "building site": 0.5, "civic": 0.4, "waste ground": 0.4, "heliport": 0.3, "bus depot": 0.3,
 }  # fmt: skip
 _RURAL: Final[Weights] = {
@@ -224,8 +225,14 @@ def _coast(canvas: Canvas) -> None:
             canvas, shore, float(rng.uniform(-0.4, 0.4)) * canvas.reach, float(rng.uniform(60, 160))
         )
     elif head < 0.5:
-        waterside.draw_pier(canvas, shore.frame.at(rng.uniform(-0.4, 0.4) * canvas.reach, level), float(rng.uniform(40, 150)),
-                            float(rng.uniform(4, 12)), shore.sea, SMALL)  # fmt: skip
+        waterside.draw_pier(
+            canvas,
+            shore.frame.at(rng.uniform(-0.4, 0.4) * canvas.reach, level),
+            float(rng.uniform(40, 150)),
+            float(rng.uniform(4, 12)),
+            shore.sea,
+            SMALL,
+        )
     elif head < 0.68:
         for u in np.arange(-canvas.reach, canvas.reach, rng.uniform(45, 70)):
             waterside.draw_marina(canvas, shore.frame.at(float(u), level), float(rng.uniform(30, 110)), shore.sea)

@@ -84,7 +84,7 @@ def add_tree(
     canvas.take(frame(circle(radius * 0.7, count=8)))
     height = float(radius * rng.uniform(1.2, 2.4) if not palm else rng.uniform(5, 12))
     colour = canvas.style.leaf(rng)
-    if canvas.style.season == "spring" and rng.random() < 0.07:  # in blossom
+    if canvas.style.season == "spring" and rng.random() < 0.04:  # in blossom
         colour = vary(rng, (192, 162, 166), 10)
     if palm:
         draw = partial(_draw_palm, canvas, frame, radius, height, vary(rng, (86, 108, 62), 12))

@@ -116,8 +116,12 @@ def lay_road(canvas: Canvas, road: Road, *, bridges: bool = True) -> None:
         canvas.fill(leaf, ribbon(line, road.width))
         _markings(canvas, entity, road, line)
         if not road.paved and canvas.gsd < 0.5:
-            strip = canvas.leaf(canvas.single("unpaved road"), mix(canvas.style.grass, canvas.style.soil, 0.4), Material.MEADOW,
-                                surface=Surface.ROAD)  # fmt: skip
+            strip = canvas.leaf(
+                canvas.single("unpaved road"),
+                mix(canvas.style.grass, canvas.style.soil, 0.4),
+                Material.MEADOW,
+                surface=Surface.ROAD,
+            )
             canvas.line(strip, line, 0.7)
         if road.median > 1:
             lawn = canvas.leaf(canvas.single("grass"), canvas.style.grass, Material.GRASS)

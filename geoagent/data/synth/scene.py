@@ -48,8 +48,8 @@ def render_scene(
         gsd_m: metres a pixel; None lets the seed decide within what suits the landscape.
 
     Returns:
-        The scene: `complete` names the classes of which every visible object is annotated, `info` a made-up but possible
-        place on Earth.
+        The scene: `complete` names the classes of which every visible object is annotated, `info` a made-up but
+        possible place on Earth.
 
     Raises:
         GeoAgentError: if the landscape is unknown, or size or seed are out of range.

@@ -105,8 +105,15 @@ def draw_basketball_court(canvas: Canvas, frame: Frame) -> bool:
         end = frame.at(side * 14, 0, 0 if side < 0 else math.pi)
         canvas.fill(key, end(box(0, -2.45, 5.8, 2.45)), end(circle(1.8, 5.8)))
         half = arc(6.75, -math.pi / 2, math.pi / 2, u=1.6)
-        _lines(canvas, line, end, (([(0, -2.45), (5.8, -2.45), (5.8, 2.45), (0, 2.45)], 0.12),
-                                   ([(0.0, -6.75), *((float(a), float(b)) for a, b in half), (0.0, 6.75)], 0.12)))  # fmt: skip
+        _lines(
+            canvas,
+            line,
+            end,
+            (
+                ([(0, -2.45), (5.8, -2.45), (5.8, 2.45), (0, 2.45)], 0.12),
+                ([(0.0, -6.75), *((float(a), float(b)) for a, b in half), (0.0, 6.75)], 0.12),
+            ),
+        )
         board = end(box(0.8, -0.9, 1.2, 0.9))
         canvas.cast(board, 3.2)
         canvas.fill(canvas.leaf(entity, (220, 220, 220), surface=Surface.COURT), board)

@@ -198,7 +198,10 @@ def shops(canvas: Canvas, block: Block) -> None:
 def car_park(canvas: Canvas, block: Block) -> None:
     """Nothing but a car park."""
     lay_ground(canvas, block, "grass")
-    park_cars(canvas, block.inset(2.0), canvas.rng.uniform(0.0, 1.0))
+    width = min(block.width, 6500.0 / block.depth)
+    park_cars(canvas, block.part(0, 0, width, block.depth).inset(2.0), canvas.rng.uniform(0.0, 1.0))
+    if block.width - width > 15:
+        garden(canvas, block.part(width, 0, block.width, block.depth))
 
 
 def bus_depot(canvas: Canvas, block: Block) -> None:
@@ -224,8 +227,11 @@ def garden(canvas: Canvas, block: Block) -> None:
     if rng.random() < 0.6 and reach > 24:
         pond = canvas.leaf(canvas.entity("lake"), canvas.style.fresh, Material.WATER, surface=Surface.WATER)
         shape = blob(rng, reach * rng.uniform(0.14, 0.3), 0.2, 28, rng.uniform(1, 1.8))
-        canvas.fill_on(pond, middle.at(rng.normal(0, 0.1) * block.width, rng.normal(0, 0.1) * block.depth, rng.uniform(0, 3))(shape),
-                       Surface.LAND)  # fmt: skip
+        canvas.fill_on(
+            pond,
+            middle.at(rng.normal(0, 0.1) * block.width, rng.normal(0, 0.1) * block.depth, rng.uniform(0, 3))(shape),
+            Surface.LAND,
+        )
     path = canvas.leaf(canvas.single("paved area"), vary(rng, (196, 186, 164), 8), Material.SAND, surface=Surface.PAVED)
     for _ in range(int(rng.integers(1, 4))):
         ends = [(0.0, rng.uniform(0, block.depth)), (block.width, rng.uniform(0, block.depth))]

@@ -40,10 +40,12 @@ def draw_sea(canvas: Canvas, frame: Frame, level: float, sway: float, beach: flo
     far = frame(np.array(((reach, reach * 3), (-reach, reach * 3))))
     entity, rough = canvas.entity("sea"), bool(rng.random() < 0.6)
     if beach > 0:
-        sand = canvas.leaf(canvas.entity("beach"), vary(rng, (212, 194, 156) if rng.random() < 0.75 else (150, 138, 122), 10),
+        sand = canvas.leaf(
+            canvas.entity("beach"),
+            vary(rng, (212, 194, 156) if rng.random() < 0.75 else (150, 138, 122), 10),
             Material.SAND,
             surface=Surface.SAND,
-        )  # fmt: skip
+        )
         canvas.fill_on(sand, np.concatenate((offset(line, -beach), far)), Surface.LAND)
     deep = _water_leaf(canvas, entity, style.sea, rough)
     shallow = mix(style.sea, (122, 172, 160), rng.uniform(0.15, 0.55)) if beach > 0 else shade(style.sea, 1.1)
@@ -224,13 +226,15 @@ def draw_quay(canvas: Canvas, shore: Shore, ships: tuple[str, ...], cranes: bool
         u += size + rng.uniform(10, 70)
 
 
-def draw_breakwater(canvas: Canvas, shore: Shore, u: float, length: float) -> Frame:
-    """A curved mole of rock out to sea; returns its head."""
+def draw_breakwater(canvas: Canvas, shore: Shore, u: float, length: float) -> None:
+    """A curved mole of rock out to sea, often with a lighthouse at its head."""
     rng = canvas.rng
-    entity = canvas.entity("harbor", length_m=round(length, 1))
     way = straight((0.0, 0.0), (float(rng.uniform(-0.5, 0.5)) * length, length))
     way[:, 0] += np.sin(np.linspace(0, math.pi, len(way))) * length * rng.uniform(-0.2, 0.2)
     line = shore.frame.at(u, shore.level - 6)(way)
+    if not canvas.covers(ribbon(line[4:], 15.0), Surface.WATER):
+        return
+    entity = canvas.entity("harbor", length_m=round(length, 1))
     rock = canvas.leaf(entity, vary(rng, (140, 136, 130), 12), Material.ROCK, surface=Surface.PIER)
     deck = canvas.leaf(entity, vary(rng, (186, 180, 170), 8), Material.CONCRETE, surface=Surface.PIER)
     canvas.fill(rock, ribbon(line, 13.0))
@@ -239,7 +243,6 @@ def draw_breakwater(canvas: Canvas, shore: Shore, u: float, length: float) -> Fr
     canvas.fill(deck, head(arc(7.0, 0, 2 * math.pi, 14)))
     if rng.random() < 0.7:
         add_lighthouse(canvas, head, (Surface.PIER,))
-    return head
 
 
 def palms_on_beach(canvas: Canvas, shore: Shore, width: float) -> None:

@@ -256,8 +256,9 @@ def add_turbine(canvas: Canvas, frame: Frame, height: float, rotor: float) -> bo
         height: of the hub in metres.
         rotor: length of a blade in metres.
     """
-    if not canvas.sees(frame, height) or not canvas.fits(frame(grid_of(12, 12)), Surface.LAND, Surface.FIELD, Surface.PAVED,
-                                                          Surface.WATER):  # fmt: skip
+    if not canvas.sees(frame, height) or not canvas.fits(
+        frame(grid_of(12, 12)), Surface.LAND, Surface.FIELD, Surface.PAVED, Surface.WATER
+    ):
         return False
     canvas.take(frame(circle(12)))
     canvas.later(height, partial(_draw_turbine, canvas, frame, height, rotor, canvas.rng.uniform(0, 2 * math.pi)))
