@@ -23,22 +23,23 @@ _PLACES = ("a port", "an airport", "farmland", "a town", "a solar farm", "a spor
 class _Filler:
     """Fills the gaps of wordings with one name after the other, so that all of them come up."""
 
-    def __init__(self, names: list[Name]) -> None:
-        self._names = cycle(names)
+    def __init__(self, names: list[Name], questions: list[str]) -> None:
+        self._names, self._questions = cycle(names), cycle(questions)
         self._numbers, self._sides = cycle(_NUMBERS), cycle(_SIDES)
         self._colours, self._headings = cycle(SIMILAR_COLOURS), cycle(HEADINGS)
         self._units, self._places = cycle(_UNITS), cycle(_PLACES)
 
-    def fill(self, wording: str, *, whole_phrase: bool) -> str:
-        """``wording`` with its gaps filled; ``whole_phrase``: its {x} wants an article of its own."""
+    def fill(self, wording: str, kind: str) -> str:
+        """``wording`` with its gaps filled as its ``kind`` does."""
         gaps = {gap for _, gap, _, _ in Formatter().parse(wording) if gap}
         if not gaps:
             return wording
         name, other, third = next(self._names), next(self._names), next(self._names)
         listed = [f"the {n.plural}" for n in (name, other, third)]
         values = {
-            "x": f"the {name.plural}" if whole_phrase else name.plural,
-            "one": name.singular, "a": "a ", "b": "", "b_low": "",
+            "x": f"the {name.plural}" if kind == "requests" else name.plural,
+            "one": name.singular, "a": "a " if kind == "answers" else next(self._questions),
+            "b": next(self._questions), "b_low": next(self._questions),
             "part": name.singular, "parts": name.plural, "whole": other.singular, "wholes": other.plural,
             "owner": f"the largest {other.singular}", "anchor": f"the {other.singular}", "other": f"the {third.plural}",
             "list": join(listed), "first": listed[0], "rest": join(listed[1:]), "things": join(listed),
@@ -56,10 +57,10 @@ def all_wordings() -> Iterator[str]:
     The order is fixed. Wordings held out for testing are among them: a tokenizer may know their letters.
     """
     known = [knowledge.load(name) for name in CLASSES]
-    filler = _Filler([name for entry in known for name in entry.names])
+    filler = _Filler([n for entry in known for n in entry.names], [entry.implicit[0] for entry in known])
     for kind in (*phrasing.QUESTION_FILES, "answers"):
         for wording in _strings(phrasing.contents(kind)):
-            yield filler.fill(wording, whole_phrase=kind == "requests")
+            yield filler.fill(wording, kind)
     for entry in known:
         yield from entry.implicit
         for i, reason in enumerate(entry.reasons):
