@@ -45,11 +45,11 @@ def read_index(path: Path) -> NDArray[np.int64]:
 def read_mask(path: Path, *, above: int = 0) -> Mask:
     """bool [H,W]: where the stored value, or any colour channel, is larger than ``above``.
 
-    An alpha channel is taken as the mask only when the colours say nothing (all equal), as some tools export it.
+    One-bit files count as 0 and 255. An alpha channel is taken as the mask only when the colours say nothing (all equal), as some tools export it.
     """
     with _open(path) as picture:
-        values = np.asarray(picture)
         mode = picture.mode
+        values = np.asarray(picture.convert("L") if mode == "1" else picture)
     if values.ndim == 2:
         return np.asarray(values > above, dtype=np.bool_)
     if mode in ("LA", "RGBA") and np.ptp(values[..., :-1]) == 0:

@@ -80,10 +80,10 @@ def polygons_to_crop(polygons: Sequence[Sequence[float]], size: tuple[int, int])
     x1, y1 = np.clip(np.ceil(points.max(axis=0)), 0, [width, height]).astype(int).tolist()
     if x1 <= x0 or y1 <= y0:
         return np.zeros((0, 0), dtype=np.bool_), (x0, y0, x0, y0)
-    shapes = [{"type": "Polygon", "coordinates": [(ring - (x0, y0)).tolist()]} for ring in rings]
     shape = (y1 - y0, x1 - x0)
-    crop = rasterize(shapes, out_shape=shape, dtype="uint8").astype(np.bool_)
+    crop = np.asarray(np.logical_or.reduce([_fill(ring - (x0, y0), shape) for ring in rings]), dtype=np.bool_)
     if not crop.any():
+        shapes = [{"type": "Polygon", "coordinates": [(ring - (x0, y0)).tolist()]} for ring in rings]
         crop = rasterize(shapes, out_shape=shape, dtype="uint8", all_touched=True).astype(np.bool_)
     return crop, (x0, y0, x1, y1)
 
@@ -135,6 +135,21 @@ def _ring(polygon: Sequence[float]) -> NDArray[np.float64]:
         raise GeoAgentError(f"a polygon needs at least three points as x0, y0, x1, y1, …; got {values.size} numbers")
     corners = values.reshape(-1, 2)
     return corners if np.array_equal(corners[0], corners[-1]) else np.concatenate([corners, corners[:1]])
+
+
+def _fill(ring: NDArray[np.float64], shape: tuple[int, int]) -> Mask:
+    """Bool [h,w]: pixels whose centre a closed ring surrounds (even-odd).
+
+    What `rasterize` would give; it takes 0.4 ms a call before it fills anything, and images hold hundreds of objects.
+    """
+    height, width = shape
+    (x0, y0), (x1, y1) = ring[:-1].T, ring[1:].T
+    rows = np.arange(height) + 0.5
+    edge, row = np.nonzero((np.minimum(y0, y1)[:, None] <= rows) & (rows < np.maximum(y0, y1)[:, None]))
+    crossing = x0[edge] + (rows[row] - y0[edge]) * (x1 - x0)[edge] / (y1 - y0)[edge]
+    first = np.clip(np.ceil(crossing - 0.5), 0, width).astype(np.int64)
+    changes = np.bincount(row * (width + 1) + first, minlength=height * (width + 1)).reshape(height, width + 1)
+    return np.asarray(np.cumsum(changes[:, :width], axis=1) % 2 == 1, dtype=np.bool_)
 
 
 def _checked_counts(counts: Sequence[int]) -> NDArray[np.int64]:

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from rasterio.features import rasterize
 
 from geoagent.data.rle import (
     as_polygons,
@@ -82,6 +83,15 @@ def test_polygon_takes_pixels_whose_centre_is_inside():
     expected = np.zeros((5, 6), dtype=np.bool_)
     expected[1:3, 1:4] = True
     np.testing.assert_array_equal(mask, expected)
+
+
+def test_polygons_are_filled_as_gdal_does():
+    rng = np.random.default_rng(2)
+    for corners in (3, 4, 7, 30):
+        ring = rng.random((corners, 2)) * (60, 50) - 5
+        closed = np.concatenate([ring, ring[:1]]).tolist()
+        oracle = rasterize([{"type": "Polygon", "coordinates": [closed]}], out_shape=(40, 50), dtype="uint8")
+        np.testing.assert_array_equal(polygons_to_mask([ring.ravel().tolist()], (40, 50)), oracle > 0)
 
 
 def test_polygons_are_united_and_cut_at_the_border():
