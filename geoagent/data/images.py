@@ -43,9 +43,10 @@ def read_index(path: Path) -> NDArray[np.int64]:
 
 
 def read_mask(path: Path, *, above: int = 0) -> Mask:
-    """bool [H,W]: where the stored value, or any colour channel, is larger than ``above``.
+    """Bool [H,W]: where the stored value, or any colour channel, is larger than ``above``.
 
-    One-bit files count as 0 and 255. An alpha channel is taken as the mask only when the colours say nothing (all equal), as some tools export it.
+    One-bit files count as 0 and 255. An alpha channel is taken as the mask only when the colours say nothing (all
+    equal), as some tools export it.
     """
     with _open(path) as picture:
         mode = picture.mode

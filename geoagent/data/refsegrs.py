@@ -15,9 +15,9 @@ import numpy as np
 
 from geoagent.data.classes import find_canonical
 from geoagent.data.dataset import RecordDataset, inside, require, require_split
-from geoagent.data.images import fit_mask, read_index, read_mask, read_rgb
+from geoagent.data.images import fit_mask, read_mask, read_rgb
 from geoagent.data.phrases import known_name, noun_phrase
-from geoagent.types import GeoAgentError, LabelledTarget, Sample
+from geoagent.types import GeoAgentError, LabelledTarget, Mask, Sample
 
 SPLITS = ("train", "val", "test")
 
@@ -87,9 +87,7 @@ def read_phrases(path: Path) -> Iterator[tuple[int, str, str]]:
         yield number, name, phrase.strip()
 
 
-def read_phrase_sample(
-    record: PhraseRecord, source: str, mask: np.ndarray[tuple[int, int], np.dtype[np.bool_]]
-) -> Sample:
+def read_phrase_sample(record: PhraseRecord, source: str, mask: Mask) -> Sample:
     """The sample of a phrase whose mask has been read."""
     image = read_rgb(record.image)
     name = known_name(record.phrase)
@@ -126,4 +124,4 @@ def _variant(root: Path, name: str, remarks: list[str]) -> Path:
 def _odd_mask_values(records: list[PhraseRecord]) -> int:
     masks = sorted({record.mask for record in records})
     sampled = masks[:: max(1, len(masks) // 50)]
-    return sum(bool(np.setdiff1d(read_index(mask), (0, 255)).size) for mask in sampled)
+    return sum(not np.array_equal(read_mask(mask), read_mask(mask, above=254)) for mask in sampled)

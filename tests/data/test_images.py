@@ -83,6 +83,9 @@ def test_masks_of_all_modes(tmp_path):
         ("opaque", opaque),
     ]:
         np.testing.assert_array_equal(read_mask(save(values, tmp_path / f"{name}.png")), truth, err_msg=name)
+    bits = save(truth, tmp_path / "bits.png")
+    assert Image.open(bits).mode == "1"
+    np.testing.assert_array_equal(read_mask(bits, above=127), truth)
     soft = save(grey * 100, tmp_path / "soft.png")
     assert not read_mask(soft, above=127).any()
     with pytest.raises(GeoAgentError, match=r"rgb\.png has 3 channels"):
