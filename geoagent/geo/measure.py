@@ -29,6 +29,7 @@ from geoagent.geo.georef import (
     is_measurable,
     local_metric,
     lonlat_to_image,
+    parse_crs,
     pixel_areas,
     to_geographic,
 )
@@ -210,10 +211,12 @@ def _finely(line: BaseGeometry, crs: str) -> tuple[Floats, Floats]:
     """Longitudes and latitudes along a line of the map, close enough for geodesics between them to follow it."""
     transformer, geod = to_geographic(crs), geodesic_of(crs)
     points = shapely.get_coordinates(line)
+    if parse_crs(crs).is_geographic:  # from 179 to -179 is a short way
+        points = np.stack([np.unwrap(points[:, 0], period=360.0), points[:, 1]], axis=1)
     longitude, latitude = transformer.transform(points[:, 0], points[:, 1])
     if geod.line_length(longitude, latitude) > _SHORT_M:
         extent = float(np.ptp(points, axis=0).max())
-        points = shapely.get_coordinates(shapely.segmentize(line, extent / _PIECES))
+        points = shapely.get_coordinates(shapely.segmentize(shapely.linestrings(points), extent / _PIECES))
         longitude, latitude = transformer.transform(points[:, 0], points[:, 1])
     if not (np.isfinite(longitude).all() and np.isfinite(latitude).all()):
         raise GeoAgentError(f"coordinates lie outside of what {crs[:60]} covers: check the coordinate system")

@@ -119,7 +119,26 @@ def _driver_of(file: Path, name: str) -> str:
         raise GeoAgentError(
             f"{_short(name)} is not an image that can be read: give a GeoTIFF, JPEG, PNG, JP2 or WebP file"
         )
+    if driver == "PNG" and not _png_is_whole(file):  # GDAL would fill the rest with whatever memory holds
+        raise GeoAgentError(f"{_short(name)} cannot be read, it is cut short")
     return driver
+
+
+def _png_is_whole(file: Path) -> bool:
+    """Whether the chunks of a PNG file go on to its end mark."""
+    size = file.stat().st_size
+    with file.open("rb") as stream:
+        stream.seek(8)
+        while True:
+            head = stream.read(8)
+            if len(head) < 8:
+                return False
+            if head[4:] == b"IEND":
+                return True
+            after = stream.tell() + int.from_bytes(head[:4], "big") + 4
+            if after > size:
+                return False
+            stream.seek(after)
 
 
 def _numpy_name(dtype: str) -> str:

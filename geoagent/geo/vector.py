@@ -46,7 +46,7 @@ def cut_at_antimeridian(geometry: BaseGeometry) -> BaseGeometry:
             part = whole.intersection(box(-180 - turn, -90, 180 - turn, 90))
             moved = shapely.transform(part, lambda points, by=turn: points + np.array((by, 0)))
             pieces.extend(p for p in getattr(moved, "geoms", [moved]) if isinstance(p, Polygon) and p.area > 0)
-    return MultiPolygon(pieces)
+    return shapely.union_all(pieces)
 
 
 def _unwrapped(ring: BaseGeometry) -> Any:
