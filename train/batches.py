@@ -18,8 +18,8 @@ from geoagent.data.augment import random_view
 from geoagent.data.class_maps import class_maps, class_number
 from geoagent.data.collate import Batch, collate
 from geoagent.data.imagery import open_sets
-from geoagent.data.instructions import make_samples
 from geoagent.data.mixture import Schedule
+from geoagent.data.questioned import ask_about
 from geoagent.data.registry import open_dataset
 from geoagent.data.synth import render_scene
 from geoagent.data.synthetic import SEED_STARTS
@@ -155,4 +155,4 @@ def _drawing_samples(part: SourceConfig, spec: str) -> Callable[[Generator, Stag
 
 def _asked(scene: AnnotatedScene, part: SourceConfig, rng: Generator, stage: StageConfig) -> Item:
     view = random_view(scene, stage.side, part.view, rng) if stage.side else scene
-    return Item(tuple(make_samples(view, stage.questions, rng, kinds=stage.kinds)), view)
+    return Item(tuple(ask_about(view, stage.questions, rng, kinds=stage.kinds)), view)

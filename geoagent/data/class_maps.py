@@ -38,7 +38,7 @@ def class_maps(scenes: Sequence[AnnotatedScene | None], side: int) -> ClassMaps:
 
 def _one(scene: AnnotatedScene, side: int) -> tuple[Tensor, Tensor]:
     """Cover and weight uint8 [K,side,side] of a scene. Drawn at its own size, class by class, to stay small."""
-    known = np.array([is_complete(name, scene.complete) for name in CLASS_NAMES])
+    known = np.array([is_complete(name, scene.complete | scene.labelled) for name in CLASS_NAMES])
     cover = torch.zeros(len(CLASS_NAMES), side, side)
     weight = torch.from_numpy(known).float()[:, None, None].expand(-1, side, side).clone()
     drawn: dict[int, NDArray[np.uint8]] = {}
