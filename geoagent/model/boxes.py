@@ -149,16 +149,17 @@ def read_boxes(reply: str, scale: tuple[int, int]) -> Iterator[NamedBox]:
     height, width = scale
     for match in _OBJECT.finditer(reply):
         try:
-            item = json.loads(match[0])
-        except json.JSONDecodeError:
+            item = json.loads(match[0], parse_int=float)
+        except (ValueError, RecursionError):  # no JSON, or brackets without end
             continue
         corners = item.get("bbox_2d") or item.get("bbox")
         if not isinstance(corners, list) or len(corners) != 4:
             continue
-        if not all(isinstance(c, int | float) and not isinstance(c, bool) for c in corners):
+        if not all(isinstance(c, float) for c in corners):
             continue
         x0, x1 = sorted(min(max(corners[i] / width, 0.0), 1.0) for i in (0, 2))
         y0, y1 = sorted(min(max(corners[i] / height, 0.0), 1.0) for i in (1, 3))
         if x1 > x0 and y1 > y0:
-            label = mark_free(str(item.get("label") or "object")).strip()[:80] or "object"
-            yield NamedBox(label, (x0, y0, x1, y1))
+            label = item.get("label")
+            words = mark_free(label).strip()[:80] if isinstance(label, str) else ""
+            yield NamedBox(words or "object", (x0, y0, x1, y1))
