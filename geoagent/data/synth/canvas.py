@@ -6,7 +6,7 @@ Ground is drawn at once; things wait in a queue and are drawn from low to high, 
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
@@ -210,6 +210,13 @@ class Canvas:
         cv2.fillPoly(self.ids, fixed, leaf, cv2.LINE_8, _SHIFT)
         if lit:
             cv2.fillPoly(self.shade, fixed, 0, cv2.LINE_8, _SHIFT)
+
+    def fill_stack(self, leaves: Sequence[int], outlines: Points) -> None:
+        """Draw polygons [n,k,2], one a leaf, over each other; the first, lowest one clears the shadows below it."""
+        fixed = self._fixed(outlines.reshape(-1, 2)).reshape(outlines.shape)
+        cv2.fillPoly(self.shade, [fixed[0]], 0, cv2.LINE_8, _SHIFT)
+        for leaf, points in zip(leaves, fixed, strict=True):
+            cv2.fillPoly(self.ids, [points], leaf, cv2.LINE_8, _SHIFT)
 
     def line(self, leaf: int, line: Points, width: float) -> None:
         """Draw a thin line, at least a pixel of the drawing buffer wide."""

@@ -21,6 +21,11 @@ def _places(canvas: Canvas, count: int, surface: Surface) -> list[Frame]:
     return [Frame(float(points[i, 0]), float(points[i, 1]), float(turns[i])) for i in hits]
 
 
+def _is_airfield(canvas: Canvas) -> bool:
+    """Whether aircraft move here, which keeps the ground clear."""
+    return any(entity.class_name == "runway" for entity in canvas.entities)
+
+
 def wear_ground(canvas: Canvas) -> None:
     """Spread patches of another tone over lawns, soil, paving and roads; each stays what it lies on."""
     rng = canvas.rng
@@ -57,8 +62,7 @@ def wear_ground(canvas: Canvas) -> None:
 def strew_heaps(canvas: Canvas) -> None:
     """Put pallets, skips, heaps and huts too small to be anything on yards."""
     rng = canvas.rng
-    airfield = any(entity.class_name == "runway" for entity in canvas.entities)
-    if canvas.gsd > 0.7 or airfield or rng.random() < 0.4:
+    if canvas.gsd > 0.7 or _is_airfield(canvas) or rng.random() < 0.4:
         return
     area = canvas.extent[0] * canvas.extent[1]
     for place in _places(canvas, int(min(400, area * rng.uniform(0.0, 0.003))), Surface.PAVED):
@@ -73,10 +77,12 @@ def strew_heaps(canvas: Canvas) -> None:
 def stray_trees(canvas: Canvas) -> None:
     """Queue single trees and clumps on open land all over the scene, few or many."""
     rng = canvas.rng
+    if _is_airfield(canvas):
+        return
     area = canvas.extent[0] * canvas.extent[1]
     density = float(rng.choice((0.0, 0.2, 0.6, 1.2, 2.0)))
     low, high = rng.uniform(1.4, 2.2), rng.uniform(2.6, 5.2)
-    for place in _places(canvas, int(min(4000, area / 160 * density)), Surface.LAND):
+    for place in _places(canvas, int(min(4000, area / 260 * density)), Surface.LAND):
         for _ in range(1 if rng.random() < 0.6 else int(rng.integers(2, 7))):
             spot = place.at(rng.normal(0, high), rng.normal(0, high))
             add_tree(canvas, spot, float(rng.uniform(low, high)))

@@ -68,7 +68,7 @@ def _air(image: Image, rng: Generator) -> Image:
     contrast, brightness = rng.uniform(0.78, 1.15), rng.normal(0, 8)
     image = (image * cast - 118) * np.float32(contrast) + np.float32(118 + brightness)
     saturation = np.float32(rng.uniform(0.6, 1.12))
-    grey = image.mean(axis=2, keepdims=True)
+    grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), dtype=np.float32)[..., None]
     image = grey + (image - grey) * saturation
     if rng.random() < 0.6:
         image = np.asarray(cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.3, 0.95))), dtype=np.float32)

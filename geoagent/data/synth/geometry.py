@@ -122,9 +122,11 @@ def blob(rng: Generator, radius: float, roughness: float = 0.2, count: int = 36,
     return _unit_circle(count) * reach[:, None] * (stretch**0.5, stretch**-0.5)
 
 
-def crown(rng: Generator, radius: float, count: int = 11) -> Points:
-    """The outline of a tree seen from above."""
-    return _unit_circle(count) * (radius * rng.uniform(0.78, 1.12, count))[:, None]
+@cache
+def crowns(count: int = 11) -> Points:
+    """float64 [64,count,2]: outlines of trees seen from above, of radius 1 about the origin."""
+    reach = np.random.default_rng(1618).uniform(0.78, 1.12, (64, count, 1))
+    return _unit_circle(count) * reach
 
 
 def arc(radius: float, start: float, stop: float, count: int = 16, u: float = 0.0) -> Points:

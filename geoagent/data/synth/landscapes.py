@@ -135,6 +135,10 @@ def _industrial(canvas: Canvas) -> None:
 def _sports_park(canvas: Canvas) -> None:
     rng = canvas.rng
     _ground(canvas, "grass")
+    if rng.random() < 0.2:
+        plan = _town_plan(rng, cell=(185.0, 260.0), main_lanes=2, parked=0.1, roundabouts=0.0)
+        fill_blocks(canvas, street_grid(canvas, plan, _turn(canvas)), FILLERS, {"arena": 4, "games": 1})
+        return
     low = float(rng.choice((70, 110, 150)))
     blocks = street_grid(canvas, _town_plan(rng, cell=(low, low * 1.8), main_lanes=2, parked=0.1), _turn(canvas))
     fill_blocks(
@@ -175,24 +179,22 @@ def _wind_farm(canvas: Canvas) -> None:
     shift = rng.uniform(0, spacing, 2)
     for x in np.arange(shift[0] - spacing, width + spacing, spacing):
         for y in np.arange(shift[1] - spacing, height + spacing, spacing):
-            if rng.random() < 0.8:
-                place = Frame(
-                    float(x + rng.normal(0, 15)), float(y + rng.normal(0, 15)), wind + float(rng.normal(0, 0.1))
-                )
-                _turbine_with_track(canvas, place, hub, rotor, track=not at_sea)
+            for _ in range(6 if rng.random() < 0.85 else 0):
+                jitter = rng.normal(0, 0.16 * spacing, 2)
+                place = Frame(float(x + jitter[0]), float(y + jitter[1]), wind + float(rng.normal(0, 0.1)))
+                if _turbine_with_track(canvas, place, hub, rotor, track=not at_sea):
+                    break
 
 
-def _turbine_with_track(canvas: Canvas, place: Frame, hub: float, rotor: float, *, track: bool) -> None:
-    if track and canvas.sees(place, 30):
-        gravel = canvas.leaf(
-            canvas.single("unpaved road"),
-            mix(canvas.style.soil, (216, 208, 192), 0.5),
-            Material.SAND,
-            surface=Surface.PAVED,
-        )
+def _turbine_with_track(canvas: Canvas, place: Frame, hub: float, rotor: float, *, track: bool) -> bool:
+    if not add_turbine(canvas, place, hub, rotor):
+        return False
+    if track:
+        tone = mix(canvas.style.soil, (216, 208, 192), 0.5)
+        gravel = canvas.leaf(canvas.single("unpaved road"), tone, Material.SAND, surface=Surface.PAVED)
         canvas.fill_on(gravel, place(box(-9, -11, 22, 11)), Surface.LAND, Surface.FIELD)
         canvas.fill_on(gravel, place(box(20, -2.2, 120, 2.2)), Surface.LAND, Surface.FIELD)
-    add_turbine(canvas, place, hub, rotor)
+    return True
 
 
 def _open_sea(canvas: Canvas, ships: int) -> None:
@@ -225,9 +227,10 @@ def _coast(canvas: Canvas) -> None:
             canvas, shore, float(rng.uniform(-0.4, 0.4)) * canvas.reach, float(rng.uniform(60, 160))
         )
     elif head < 0.5:
+        u = float(rng.uniform(-0.4, 0.4)) * canvas.reach
         waterside.draw_pier(
             canvas,
-            shore.frame.at(rng.uniform(-0.4, 0.4) * canvas.reach, level),
+            shore.frame.at(u, shore.level_at(u)),
             float(rng.uniform(40, 150)),
             float(rng.uniform(4, 12)),
             shore.sea,
@@ -235,14 +238,19 @@ def _coast(canvas: Canvas) -> None:
         )
     elif head < 0.68:
         for u in np.arange(-canvas.reach, canvas.reach, rng.uniform(45, 70)):
-            waterside.draw_marina(canvas, shore.frame.at(float(u), level), float(rng.uniform(30, 110)), shore.sea)
+            waterside.draw_marina(
+                canvas, shore.frame.at(float(u), shore.level_at(float(u))), float(rng.uniform(30, 110)), shore.sea
+            )
     waterside.sail_about(
         canvas, int(rng.integers(0, 12)), shore.sea, (*SMALL, *SMALL, *(LARGE if canvas.gsd > 0.5 else ()), "tug"), 0.5
     )
     if beach and rng.random() < 0.7:
         waterside.palms_on_beach(canvas, shore, beach + 2)
     if rng.random() < 0.35:
-        add_lighthouse(canvas, shore.frame.at(rng.uniform(-0.6, 0.6) * canvas.reach, level - rng.uniform(15, 60)))
+        for _ in range(6):
+            u = float(rng.uniform(-0.5, 0.5)) * canvas.reach
+            if add_lighthouse(canvas, shore.frame.at(u, shore.level_at(u) - rng.uniform(8, 50) - beach)):
+                break
     if rng.random() < 0.7:
         plan = _town_plan(rng, bridges=False)
         fill_blocks(
@@ -331,7 +339,9 @@ def _port(canvas: Canvas) -> None:
     waterside.draw_quay(canvas, shore, ships, cranes=not marina)
     if marina:
         for u in np.arange(-canvas.reach, canvas.reach, rng.uniform(40, 62)):
-            waterside.draw_marina(canvas, shore.frame.at(float(u), level), float(rng.uniform(40, 140)), shore.sea)
+            waterside.draw_marina(
+                canvas, shore.frame.at(float(u), shore.level_at(float(u))), float(rng.uniform(40, 140)), shore.sea
+            )
     elif rng.random() < 0.6:
         for u in np.arange(-canvas.reach, canvas.reach, rng.uniform(110, 260)):
             waterside.draw_pier(

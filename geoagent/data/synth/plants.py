@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 
 from geoagent.data.synth.canvas import Canvas, Surface
-from geoagent.data.synth.geometry import Frame, Points, circle, crown
+from geoagent.data.synth.geometry import Frame, Points, circle, crowns
 from geoagent.data.synth.palette import Colour, colour_word, shade, vary
 from geoagent.data.synth.textures import Material
 
@@ -16,27 +16,32 @@ GROUNDS = (Surface.LAND, Surface.FIELD, Surface.WOODS, Surface.SAND)
 def _draw_tree(canvas: Canvas, frame: Frame, radius: float, height: float, colour: Colour) -> None:
     rng = canvas.rng
     entity = canvas.entity("tree", colour=colour_word(colour), crown_m=round(2 * radius, 1))
-    outline = crown(rng, radius)
-    canvas.cast(frame(outline * 0.95), height, base=height * 0.25)
-    top = canvas.lifted(frame(outline), height * 0.6)
-    canvas.fill(canvas.leaf(entity, shade(colour, 0.8), Material.CANOPY), top, lit=True)
+    foot = np.array((frame.x, frame.y))
+    shapes = crowns()[rng.integers(64, size=3)] * radius
+    canvas.cast(foot + shapes[0] * 0.95, height, base=height * 0.25)
+    shapes += foot + np.array(canvas.style.lean) * (height * 0.6)
+    rim = canvas.leaf(entity, shade(colour, 0.8), Material.CANOPY)
     if radius / canvas.gsd < 2:
+        canvas.fill(rim, shapes[0], lit=True)
         return
+    # Towards the sun the crown is brighter: two smaller, lighter outlines, each moved that way.
     towards = np.array(canvas.style.sun)
     towards = -towards / max(float(np.hypot(*towards)), 1e-6)
-    for share, light in ((0.72, 1.0), (0.42, 1.22)):
-        spot = crown(rng, radius * share) + towards * radius * (0.92 - share) * 0.62
-        canvas.fill(
-            canvas.leaf(entity, shade(colour, light), Material.CANOPY), canvas.lifted(frame(spot), height * 0.6)
-        )
+    middle = shapes[0].mean(axis=0)
+    for number, share in ((1, 0.72), (2, 0.42)):
+        shapes[number] = middle + (shapes[number] - middle) * share + towards * (radius * (0.92 - share) * 0.62)
+    lit = canvas.leaf(entity, colour, Material.CANOPY)
+    top = canvas.leaf(entity, shade(colour, 1.22), Material.CANOPY)
+    canvas.fill_stack((rim, lit, top), shapes)
 
 
 def _draw_bare_tree(canvas: Canvas, frame: Frame, radius: float, height: float, colour: Colour) -> None:
     """A tree without leaves: a ragged crown through which the ground shows dimly."""
     rng = canvas.rng
     entity = canvas.entity("tree", colour=colour_word(colour), crown_m=round(2 * radius, 1))
-    canvas.cast(frame(crown(rng, radius * 0.6)), height, base=height * 0.3)
-    outline = canvas.lifted(frame(crown(rng, radius, 17)), height * 0.5)
+    shadow, outline = crowns(17)[rng.integers(64, size=2)] * radius
+    canvas.cast(frame(shadow * 0.6), height, base=height * 0.3)
+    outline = canvas.lifted(frame(outline), height * 0.5)
     canvas.fill(canvas.leaf(entity, colour, Material.CANOPY, strength=1.7), outline, lit=True)
 
 

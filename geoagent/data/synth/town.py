@@ -302,6 +302,20 @@ def _one_game(canvas: Canvas, block: Block) -> None:
     _fill_margin(canvas, block)
 
 
+def arena(canvas: Canvas, block: Block) -> None:
+    """A stadium with car parks about it."""
+    rng = canvas.rng
+    lay_ground(canvas, block, "grass" if rng.random() < 0.5 else "paved area")
+    sports.add_stadium(canvas, block.centre, float(rng.uniform(96, 116)), float(rng.uniform(66, 80)))
+    for part in (
+        block.part(2, 2, block.width * 0.2, block.depth - 2),
+        block.part(block.width * 0.8, 2, block.width - 2, block.depth - 2),
+    ):
+        if canvas.covers(part.outline, Surface.LAND, Surface.PAVED):
+            park_cars(canvas, part, rng.uniform(0.1, 0.9))
+    scatter_trees(canvas, (block.frame, block.width, block.depth), int(rng.poisson(20)), (1.8, 4.4))
+
+
 def _fill_margin(canvas: Canvas, block: Block) -> None:
     """Courts, a pool, a club house and trees in what is left of a sports ground."""
     rng = canvas.rng
@@ -414,7 +428,7 @@ def waste_ground(canvas: Canvas, block: Block) -> None:
 
 TOWN: Mapping[str, Filler] = {
     "dwellings": dwellings, "terraces": terraces, "flats": flats, "downtown": downtown, "shops": shops,
-    "car park": car_park, "bus depot": bus_depot, "garden": garden, "games": games, "school": school,
+    "car park": car_park, "bus depot": bus_depot, "garden": garden, "games": games, "arena": arena, "school": school,
     "heliport": heliport, "building site": building_site, "civic": civic, "waste ground": waste_ground,
 }  # fmt: skip
 """Fillers by name."""

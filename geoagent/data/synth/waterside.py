@@ -26,6 +26,12 @@ class Shore:
     level: float
     """v of the mean coastline in ``frame``."""
 
+    def level_at(self, u: float) -> float:
+        """v of the coastline itself at a station along the coast."""
+        cos, sin = math.cos(self.frame.angle), math.sin(self.frame.angle)
+        x, y = self.line[:, 0] - self.frame.x, self.line[:, 1] - self.frame.y
+        return float((y * cos - x * sin)[np.argmin(np.abs(x * cos + y * sin - u))])
+
 
 def _water_leaf(canvas: Canvas, entity: int, colour: Colour, rough: bool) -> int:
     material = Material.WAVES if rough else Material.WATER
@@ -36,6 +42,7 @@ def draw_sea(canvas: Canvas, frame: Frame, level: float, sway: float, beach: flo
     """Draw the sea beyond v = ``level`` of a frame, with shallows, surf and a beach of the given width."""
     rng, style = canvas.rng, canvas.style
     reach = canvas.reach * 1.5
+    canvas.bridge_limit = min(canvas.bridge_limit, 40.0)
     line = frame(wander(rng, (-reach, level), (reach, level), sway, max(2.0, reach / 120)))
     far = frame(np.array(((reach, reach * 3), (-reach, reach * 3))))
     entity, rough = canvas.entity("sea"), bool(rng.random() < 0.6)
@@ -231,7 +238,7 @@ def draw_breakwater(canvas: Canvas, shore: Shore, u: float, length: float) -> No
     rng = canvas.rng
     way = straight((0.0, 0.0), (float(rng.uniform(-0.5, 0.5)) * length, length))
     way[:, 0] += np.sin(np.linspace(0, math.pi, len(way))) * length * rng.uniform(-0.2, 0.2)
-    line = shore.frame.at(u, shore.level - 6)(way)
+    line = shore.frame.at(u, shore.level_at(u) - 6)(way)
     if not canvas.covers(ribbon(line[4:], 15.0), Surface.WATER):
         return
     entity = canvas.entity("harbor", length_m=round(length, 1))
