@@ -20,11 +20,11 @@ def describe_image(path: str | Path, *, bands: Any = None, gsd_m: float | None =
             info, remarks = scene.info, list(scene.info.extra["remarks"])
             names = scene.info.extra["band_names"]
     except GeoAgentError as error:
+        if bands is not None:
+            raise
         with Scene(path, bands=[1], gsd_m=gsd_m) as scene:  # raises again where the bands were not the trouble
             info, remarks = scene.info, [str(error)]
             names = scene.info.extra["band_names"]
-        if bands is not None:
-            raise
     colours, driver, layout = _of_file(path)
     return {
         "path": str(path),

@@ -68,6 +68,7 @@ def open_raster(path: str | Path) -> Any:
     """An open rasterio dataset of an allowed format; the caller closes it."""
     file = check_file(path)
     driver = _driver_of(file, str(path))
+    _check_companions(file, str(path))
     with reading(str(path)):
         dataset = rasterio.open(file.absolute(), driver=driver)
     try:
@@ -84,6 +85,8 @@ def check_layout(dataset: Any, name: str) -> None:
         raise GeoAgentError(f"{_short(name)} holds no raster bands")
     if any(np.dtype(_numpy_name(t)).kind not in "uif" for t in dataset.dtypes):
         raise GeoAgentError(f"{_short(name)} holds {dataset.dtypes[0]} values: convert them to real numbers first")
+    if "OVERVIEW_FILE" in dataset.tags(ns="OVERVIEWS"):  # GDAL would open whatever file or address that names
+        raise GeoAgentError(f"{_short(name)} takes its overviews from another file: convert it without them first")
     rows, columns = dataset.block_shapes[0]
     interleave = 1 if dataset.profile.get("interleave") == "band" else dataset.count
     block_bytes = rows * columns * np.dtype(dataset.dtypes[0]).itemsize * interleave
@@ -122,6 +125,17 @@ def _driver_of(file: Path, name: str) -> str:
     if driver == "PNG" and not _png_is_whole(file):  # GDAL would fill the rest with whatever memory holds
         raise GeoAgentError(f"{_short(name)} cannot be read, it is cut short")
     return driver
+
+
+def _check_companions(file: Path, name: str) -> None:
+    """Refuse overviews and masks beside a file that are not TIFF: GDAL opens them with any driver it has."""
+    for suffix in (".ovr", ".msk"):
+        companion = file.with_name(file.name + suffix)
+        if companion.is_file():
+            with companion.open("rb") as stream:
+                head = stream.read(4)
+            if SIGNATURES.get(head) != "GTiff":
+                raise GeoAgentError(f"{_short(name)} has a file {suffix} beside it that is no TIFF: remove that one")
 
 
 def _png_is_whole(file: Path) -> bool:

@@ -39,7 +39,10 @@ def outline(mask: Mask, left: int = 0, top: int = 0) -> MultiPolygon:
     polygons: list[Polygon] = []
     for polygon in exact_outline(mask, left, top).geoms:
         polygons.extend(_polygons(smooth(polygon)))
-    return MultiPolygon(polygons)
+    together = MultiPolygon(polygons)
+    if together.is_valid:
+        return together
+    return MultiPolygon(list(_polygons(shapely.union_all(polygons))))  # parts that met at a corner now overlap there
 
 
 def smooth(polygon: Polygon) -> BaseGeometry:
@@ -49,7 +52,7 @@ def smooth(polygon: Polygon) -> BaseGeometry:
         shift = (polygon.area - drawn.area) / max(drawn.length, 1.0)
         if abs(shift) > _LARGEST_SHIFT or abs(drawn.area / polygon.area - 1) <= _SAME_AREA:
             break
-        drawn = drawn.buffer(shift, join_style="mitre")
+        drawn = drawn.buffer(shift, join_style="mitre", mitre_limit=2.0)
     return drawn if abs(drawn.area / polygon.area - 1) <= 2 * _SAME_AREA else polygon
 
 
@@ -63,13 +66,13 @@ def _straighten(ring: BaseGeometry) -> Points:
     points = shapely.get_coordinates(ring)[:-1]
     following = np.roll(points, -1, axis=0)
     runs = np.abs(following - points).sum(axis=1)
-    real = (runs > 1.5) & (np.roll(runs, 1) > 1.5)
+    real = _real_corners(points, runs)
     woven = np.stack([points, (points + following) / 2], axis=1).reshape(-1, 2)
     usable = np.stack([real, np.ones_like(real)], axis=1).reshape(-1)
     limits = np.where(usable, _SIDE, _STEP)
 
     first = int(np.argmax(np.where(usable, _distances(woven, woven.mean(axis=0)), -1.0)))
-    woven, usable, limits = (np.roll(values, -first, axis=0) for values in (woven, usable, limits))
+    woven, usable, limits = np.roll(woven, -first, axis=0), np.roll(usable, -first), np.roll(limits, -first)
     opposite = int(np.argmax(np.where(usable, _distances(woven, woven[0]), -1.0)))
     closed = np.vstack([woven, woven[:1]])
     kept, open_sides = {0, opposite}, [(0, opposite), (opposite, len(woven))]
@@ -83,6 +86,19 @@ def _straighten(ring: BaseGeometry) -> Points:
             kept.add(middle)
             open_sides += [(start, middle), (middle, end)]
     return woven[sorted(kept)] if len(kept) > 2 else woven[usable]
+
+
+def _real_corners(points: Points, runs: Points) -> NDArray[np.bool_]:
+    """Which corners belong to the thing and not to the steps of a slanted side.
+
+    Those between two runs longer than a pixel, and both at the end of a strip one pixel wide.
+    """
+    edges = np.roll(points, -1, axis=0) - points
+    before = np.roll(edges, 1, axis=0)
+    turns = np.sign(before[:, 0] * edges[:, 1] - before[:, 1] * edges[:, 0])
+    long_sides = (np.roll(runs, 1) > 2.5) & (np.roll(runs, -1) > 2.5)
+    ends = (runs < 1.5) & (turns == np.roll(turns, -1)) & long_sides
+    return np.asarray(((runs > 1.5) & (np.roll(runs, 1) > 1.5)) | ends | np.roll(ends, 1))
 
 
 def _distances(points: Points, origin: Points) -> Points:

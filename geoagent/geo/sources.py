@@ -153,9 +153,7 @@ class DatasetSource:
             return True
         height, width = min(self.height, _SAMPLE), min(self.width, _SAMPLE)
         with reading(self.name):
-            sample = self._dataset.read(band, out_shape=(height, width))
-        top = np.iinfo(sample.dtype).max if sample.dtype.kind in "ui" else 1
-        return bool(((sample == 0) | (sample == top) | (sample == 255)).mean() > 0.5)
+            return _is_on_off(self._dataset.read(band, out_shape=(height, width)))
 
 
 class ArraySource:
@@ -236,7 +234,7 @@ def open_source(
         return ArraySource(values, name=name, crs=crs_name(crs), transform=placed, nodata=nodata, alpha=alpha)
     if isinstance(source, np.ndarray):
         values = _bands_first(source)
-        alpha = values.shape[0] in (2, 4) and source.ndim == 3 and values.dtype == np.uint8 and crs is None
+        alpha = values.shape[0] in (2, 4) and values.dtype == np.uint8 and _is_on_off(values[-1])
         return ArraySource(values, crs=crs_name(crs), transform=placed, nodata=nodata, alpha=alpha)
     if hasattr(source, "read_masks") and hasattr(source, "block_shapes"):
         check_layout(source, str(source.name))
@@ -307,6 +305,12 @@ def _regular_transform(x: NDArray[np.float64], y: NDArray[np.float64]) -> Any:
     if not (np.allclose(np.diff(x), step_x, rtol=1e-3) and np.allclose(np.diff(y), step_y, rtol=1e-3)):
         raise GeoAgentError("the x or y of the DataArray are not evenly spaced: resample it to a grid first")
     return step_x, 0.0, float(x[0]) - step_x / 2, 0.0, step_y, float(y[0]) - step_y / 2
+
+
+def _is_on_off(band: NDArray[np.generic]) -> bool:
+    """Whether a band tells what is there and what is not, as alpha does, rather than being a fourth colour."""
+    top = np.iinfo(band.dtype.name).max if band.dtype.kind in "ui" else 1
+    return bool(((band == 0) | (band == top) | (band == 255)).mean() > 0.5)
 
 
 def _lacks_transform(dataset: Any) -> bool:

@@ -41,6 +41,18 @@ def test_a_vrt_is_refused_whatever_its_name(tmp_path):
         one_line(error)
 
 
+def test_no_other_file_is_opened_behind_the_back(tmp_path):
+    path = write_tiff(tmp_path / "a.tif", noise(3, 10, 10))
+    with rasterio.open(path, "r+") as out:
+        out.update_tags(ns="OVERVIEWS", OVERVIEW_FILE="/vsicurl/http://127.0.0.1/a.tif")
+    with pytest.raises(GeoAgentError, match="from another file"):
+        read_image(path)
+    path = write_tiff(tmp_path / "b.tif", noise(3, 10, 10))
+    (tmp_path / "b.tif.msk").write_text("<VRTDataset/>")
+    with pytest.raises(GeoAgentError, match="no TIFF"):
+        read_image(path)
+
+
 def test_mistakes_are_told_in_one_line(tmp_path):
     (tmp_path / "empty.tif").touch()
     (tmp_path / "text.jpg").write_text("hello")

@@ -59,8 +59,14 @@ def test_outlines_are_valid_within_half_a_pixel_and_keep_the_area():
             exact.boundary, shapely.points(shapely.get_coordinates(shapely.segmentize(drawn, 0.3)))
         )
         assert np.percentile(strays, 99) < 0.6
-        assert strays.max() < 1.0
+        assert strays.max() < 1.3, "sharp tips are moved most"
         assert (draw(drawn)[:60, :70] ^ mask).sum() <= 0.1 * exact.length
+
+
+def test_a_strip_one_pixel_wide_keeps_its_ends():
+    mask = np.zeros((9, 40), dtype=np.bool_)
+    mask[4, 5:30] = True
+    assert outline(mask).equals(box(5, 4, 30, 5))
 
 
 def test_single_pixels_and_lines_survive():

@@ -130,6 +130,7 @@ def test_alpha_and_mask_bands_are_honoured(tmp_path):
 
 
 def test_near_infrared_that_is_tagged_as_alpha_hides_nothing(tmp_path):
+    assert read_image(noise(60, 60, 4)).valid is None
     path = write_tiff(tmp_path / "naip.tif", noise(4, 60, 60), photometric="rgb", alpha="yes")
     raster = read_image(path)
     assert raster.valid is None
