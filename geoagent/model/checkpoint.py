@@ -19,7 +19,7 @@ from geoagent.model.pipeline import GeoAgentModel
 from geoagent.model.processor import GeoAgentProcessor
 from geoagent.types import GeoAgentError
 
-STAGES = ("grounding", "prompting", "modulation", "cores")
+STAGES = ("grounding", "prompting", "modulation", "cores", "query_parts", "interaction", "compression")
 """The modules between the two stock models: always trained whole."""
 
 
@@ -42,7 +42,7 @@ def from_stock(
         model = GeoAgentModel(config)
     extra: dict[str, Any] = {} if quantize is None else {"quantization_config": quantization(quantize)}
     model.mllm = language.mllm_class(mllm_config.model_type).from_pretrained(mllm, dtype=dtype or "auto", **extra)
-    model.sam = Sam2Model.from_pretrained(sam, dtype=dtype or "auto")
+    model.sam = Sam2Model.from_pretrained(sam, config=config.sam_config, dtype=dtype or "auto")
     for stage in STAGES:
         module = getattr(model, stage).to_empty(device="cpu")
         module.apply(model._init_weights)
@@ -63,7 +63,8 @@ def from_folder(
 
 def quantization(bits: str) -> BitsAndBytesConfig:
     """4- or 8-bit weights for the language model; everything that draws masks stays as it is."""
-    untouched = [*STAGES, "sam", "lm_head", "visual"]
+    # Patterns from the start of a module's full name, which has a prefix more in our own checkpoints than in stock ones.
+    untouched = [*STAGES, "sam", "lm_head", r"(.*\.)?visual"]
     if bits == "4bit":
         return BitsAndBytesConfig(
             load_in_4bit=True,
