@@ -17,7 +17,14 @@ from geoagent.types import GeoAgentError, ImageInfo
 if TYPE_CHECKING:
     import geopandas
 
-VECTOR_DRIVERS = {".geojson": "GeoJSON", ".json": "GeoJSON", ".gpkg": "GPKG", ".shp": "ESRI Shapefile"}
+VECTOR_STARTS = {
+    ".geojson": b"{",
+    ".json": b"{",
+    ".gpkg": b"SQLite format 3\x00",
+    ".shp": b"\x00\x00\x27\x0a",
+    ".parquet": b"PAR1",
+}
+"""Suffixes of vector files, with their first bytes: OGR also knows formats that name other files."""
 _MAX_VECTOR_BYTES = 2 << 30
 Patch = tuple[int, int, tuple[slice, ...], NDArray[np.bool_]]
 
@@ -37,7 +44,9 @@ def measure_file(path: str | Path, *, gsd_m: float | None = None) -> dict[str, A
         head = stream.read(16)
     if any(head.startswith(signature) for signature in SIGNATURES):
         features = _raster_features(file, gsd_m)
-    elif file.suffix.lower() in (*VECTOR_DRIVERS, ".parquet"):
+    elif file.suffix.lower() in VECTOR_STARTS:
+        if not head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(VECTOR_STARTS[file.suffix.lower()]):
+            raise GeoAgentError(f"{file.name!r} holds no vectors: it is no {file.suffix.lower()} inside")
         features = _vector_features(file)
     else:
         raise GeoAgentError(

@@ -256,3 +256,7 @@ def test_what_is_no_mask_is_told(tmp_path):
         measure_file(tmp_path / "a.geojson")
     with pytest.raises(GeoAgentError, match="does not exist"):
         measure_file(tmp_path / "none.gpkg")
+    for suffix in (".geojson", ".gpkg", ".shp"):
+        (tmp_path / f"b{suffix}").write_text("<OGRVRTDataSource><OGRVRTLayer name='a'/></OGRVRTDataSource>")
+        with pytest.raises(GeoAgentError, match="no vectors"):
+            measure_file(tmp_path / f"b{suffix}")
