@@ -83,6 +83,6 @@ def _keep_quiet() -> None:
     """Libraries talk to developers; on a command line only our own words count (``python -W`` brings theirs back)."""
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    logging.getLogger().addHandler(logging.NullHandler())
+    logging.basicConfig(handlers=[logging.NullHandler()])
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
