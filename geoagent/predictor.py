@@ -140,7 +140,7 @@ class Predictor:
         return [replace(prediction, seconds=seconds) for prediction in predictions]
 
     def _prediction(self, draft: Draft, raster: Raster, text: str) -> Prediction:
-        warnings = list(draft.warnings)
+        warnings = [*raster.info.extra.get("remarks", ()), *draft.warnings]
         if not self.model.config.trained and self.grounder.needs_training:
             warnings.append(f"{self.name} has untrained weights: its answers mean nothing")
         return Prediction(
@@ -153,6 +153,8 @@ class Predictor:
             threshold=self.model.config.score.threshold,
             tokens=draft.tokens,
             warnings=tuple(warnings),
+            pixels=raster.pixels,
+            valid=raster.valid,
         )
 
 
