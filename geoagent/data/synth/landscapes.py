@@ -137,7 +137,10 @@ def _sports_park(canvas: Canvas) -> None:
     _ground(canvas, "grass")
     if rng.random() < 0.2:
         plan = _town_plan(rng, cell=(185.0, 260.0), main_lanes=2, parked=0.1, roundabouts=0.0)
-        fill_blocks(canvas, street_grid(canvas, plan, _turn(canvas)), FILLERS, {"arena": 4, "games": 1})
+        blocks = street_grid(canvas, plan, _turn(canvas))
+        blocks.sort(key=lambda block: math.hypot(block.centre.x - canvas.middle.x, block.centre.y - canvas.middle.y))
+        FILLERS["arena"](canvas, blocks[0])
+        fill_blocks(canvas, blocks[1:], FILLERS, {"games": 3, "car park": 1, "dwellings": 1, "garden": 1, "shops": 1})
         return
     low = float(rng.choice((70, 110, 150)))
     blocks = street_grid(canvas, _town_plan(rng, cell=(low, low * 1.8), main_lanes=2, parked=0.1), _turn(canvas))

@@ -291,6 +291,19 @@ def draw_roundabout(canvas: Canvas, centre: Frame, radius: float) -> None:
             add_vehicle(canvas, place, heavy=0.1)
 
 
+def _lay_tracks(canvas: Canvas, entity: int, line: Points, tracks: int) -> None:
+    """Sleepers and rails along a line."""
+    rng = canvas.rng
+    bed = canvas.leaf(entity, vary(rng, (104, 94, 86), 4), Material.ROCK, surface=Surface.RAIL, strength=0.5)
+    steel = canvas.leaf(entity, vary(rng, (150, 142, 138), 6), surface=Surface.RAIL)
+    for track in range(tracks):
+        middle = offset(line, (track + 0.5 - tracks / 2) * 4.4)
+        canvas.fill(bed, ribbon(middle, 2.6))
+        if canvas.gsd <= 0.5:
+            for side in (-0.72, 0.72):
+                canvas.line(steel, offset(middle, side), 0.15)
+
+
 def lay_railway(canvas: Canvas, line: Points, tracks: int) -> None:
     """Draw a railway at once: ballast, sleepers and rails; over water it crosses on a bridge."""
     rng = canvas.rng
@@ -298,28 +311,19 @@ def lay_railway(canvas: Canvas, line: Points, tracks: int) -> None:
     width = tracks * 4.4 + 1.6
     land, water = _surface_pieces(canvas, Road(line=line, lanes=1, lane_width=width))
     ballast = canvas.leaf(entity, vary(rng, (128, 118, 108), 10), Material.SOIL, surface=Surface.RAIL)
-    bed = canvas.leaf(entity, vary(rng, (104, 94, 86), 8), Material.ROCK, surface=Surface.RAIL, strength=0.5)
-    steel = canvas.leaf(entity, vary(rng, (150, 142, 138), 12), surface=Surface.RAIL)
     for piece in land:
         canvas.fill(ballast, ribbon(piece, width))
+    for piece in land:
+        _lay_tracks(canvas, entity, piece, tracks)
     for piece in water:
         if Surface.WATER in canvas.surface_at(piece[[0, -1]]).tolist():
             continue
         length = float(np.hypot(*np.diff(piece, axis=0).T).sum())
         crossing = canvas.entity("bridge", length_m=round(length, 1), width_m=round(width, 1))
         canvas.cast(ribbon(piece, width), 5.0, base=2.0)
-        canvas.fill(
-            canvas.leaf(crossing, (150, 146, 140), Material.CONCRETE, surface=Surface.RAIL),
-            ribbon(piece, width),
-            lit=True,
-        )
-    for piece in land:
-        for track in range(tracks):
-            middle = offset(piece, (track + 0.5 - tracks / 2) * 4.4)
-            canvas.fill(bed, ribbon(middle, 2.6))
-            if canvas.gsd <= 0.5:
-                for side in (-0.72, 0.72):
-                    canvas.line(steel, offset(middle, side), 0.15)
+        deck = canvas.leaf(crossing, (150, 146, 140), Material.CONCRETE, surface=Surface.RAIL)
+        canvas.fill(deck, ribbon(piece, width), lit=True)
+        _lay_tracks(canvas, crossing, piece, tracks)
     if rng.random() < 0.55:
         _add_train(canvas, line, (int(rng.integers(tracks)) + 0.5 - tracks / 2) * 4.4)
 
