@@ -24,7 +24,7 @@ from geoagent.model.sam_checkpoint import (
 from geoagent.types import GeoAgentError, Prompts
 from tools.convert_sam2 import main as convert_command
 
-pytestmark = pytest.mark.component
+pytestmark = [pytest.mark.component, pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")]
 
 SIDE, WIDTH = 128, 64
 SMALL = HieraSize(width=16, heads=1, blocks=(1, 2, 2, 1), global_blocks=(4,), windows=(8, 4, 4, 2), background=(7, 7))
@@ -259,6 +259,32 @@ def test_a_converted_folder_is_read_by_transformers(checkpoint: Path, ours: Sam2
     pixels = processor(np.zeros((30, 50, 3), dtype=np.uint8), return_tensors="pt").pixel_values
     assert pixels.shape == (1, 3, SIDE, SIDE)
     assert not list(tmp_path.glob("*.bin"))
+
+
+@pytest.mark.slow
+def test_the_command_converts_a_checkpoint_of_full_size(
+    image: np.ndarray, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """SAM2.1 tiny as published, 1024 pixels and video parts included, with random weights: file, folder, same mask."""
+    from sam2.build_sam import build_sam2
+    from sam2.sam2_image_predictor import SAM2ImagePredictor
+
+    torch.manual_seed(5)
+    published = build_sam2("configs/sam2.1/sam2.1_hiera_t.yaml", device="cpu", apply_postprocessing=False)
+    torch.save({"model": published.state_dict()}, tmp_path / "sam2.1_hiera_tiny.pt")
+    assert convert_command([str(tmp_path / "sam2.1_hiera_tiny.pt"), str(tmp_path / "tiny")]) == 0
+    assert "M parameters" in capsys.readouterr().out
+    folder = tmp_path / "tiny"
+    ours = Sam2Model.from_pretrained(folder, config=sam_path.prepare_sam(Sam2Config.from_pretrained(folder)))
+    predictor = SAM2ImagePredictor(published)
+    predictor.set_image(image)
+    _, iou, low = predictor.predict(
+        point_coords=np.array([[40.0, 70.0]]), point_labels=np.array([1]), multimask_output=False
+    )
+    point = Prompts(points=((40.0, 70.0, True),))
+    answer = ours_predict(ours, predictor._transforms(image)[None], point, image.shape[:2])
+    torch.testing.assert_close(answer.logits[0].clamp(-32, 32), torch.from_numpy(low[0]), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(answer.iou, torch.from_numpy(iou), atol=1e-5, rtol=1e-4)
 
 
 def test_dtype_of_the_weights(checkpoint: Path) -> None:
