@@ -1,10 +1,10 @@
 """Which images and questions each step sees: decided by the step's number alone, so that a resumed run sees the same.
 
 A step draws its images from the sources by weight and schedule; scenes (rendered or real) are viewed and asked about on
-the spot, published datasets are taken as they are. Everything random comes from ``(seed, step, rank)``.
+the spot, published datasets are taken as they are. Everything random comes from ``(seed, number)`` of the batch; two
+processes see in one step what one process sees that accumulates two batches.
 """
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +27,7 @@ from geoagent.data.ucmerced import UCMercedScenes
 from geoagent.model.auxiliary import ClassMaps
 from geoagent.model.processor import GeoAgentProcessor
 from geoagent.types import AnnotatedScene, GeoAgentError, Sample
-from train.config import SourceConfig, StageConfig, TrainConfig
+from train.config import SourceConfig, StageConfig, TrainConfig, expanded
 
 SYNTH_SCENES = 2 * 10**9
 """Rendered scenes that training may draw: the rest of their seeds' range."""
@@ -65,7 +65,7 @@ class Source:
 
 
 class StepBatches(Dataset[TrainBatch]):
-    """Batch ``i`` of a rank, for any ``i``: micro-step ``i`` is step ``i // accumulate``."""
+    """Batch ``i`` of a rank, for any ``i``; it belongs to step ``i // accumulate``."""
 
     def __init__(self, config: TrainConfig, processor: GeoAgentProcessor, rank: int = 0, ranks: int = 1) -> None:
         self.config = config
@@ -79,7 +79,7 @@ class StepBatches(Dataset[TrainBatch]):
     def __getitem__(self, index: int) -> TrainBatch:
         step = index // self.config.accumulate
         stage = self.config.stage_at(step)
-        rng = np.random.default_rng((self.config.seed, index, self.rank))
+        rng = np.random.default_rng((self.config.seed, index * self.ranks + self.rank))
         items = [self._item(rng, step, stage) for _ in range(stage.images)]
         processor = self.processor
         if stage.side:
@@ -106,9 +106,7 @@ class StepBatches(Dataset[TrainBatch]):
 
 def open_sources(part: SourceConfig) -> list[Source]:
     """The sources behind one entry of a configuration."""
-    spec = os.path.expandvars(part.data)
-    if "$" in spec:
-        raise GeoAgentError(f"{part.data}: set the environment variable {spec[spec.index('$') :].split('/')[0]}")
+    spec = expanded(part.data)
     if spec == "synth":
         return [Source("synth", part.weight, Schedule(part.schedule), _drawing_rendered(part))]
     if spec.startswith("imagery:"):

@@ -1,10 +1,23 @@
 """A training run as one named, complete configuration: short YAML files in ``train/configs``, unknown keys refused."""
 
+import os
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from geoagent.data.augment import ViewConfig
 from geoagent.types import GeoAgentError
+
+PRECISIONS = ("auto", "no", "bf16", "fp16")
+EVERYTHING = (".*",)
+
+
+def expanded(spec: str) -> str:
+    """A dataset's SPEC with environment variables filled in."""
+    full = os.path.expandvars(spec)
+    if "$" in full:
+        name = full[full.index("$") + 1 :].split("/")[0].strip("{}")
+        raise GeoAgentError(f"{spec}: set the environment variable {name}")
+    return full
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +55,12 @@ class StageConfig:
     towers_only: bool = False
     """Only the class maps: trains both image encoders before any words."""
 
+    def __post_init__(self) -> None:
+        if self.side % 32:
+            raise GeoAgentError(f"stages: side must be a multiple of 32 (or 0), not {self.side}")
+        if min(self.steps, self.images, self.questions) < 1:
+            raise GeoAgentError("stages: steps, images and questions must be at least 1")
+
 
 @dataclass(frozen=True, kw_only=True)
 class LossConfig:
@@ -62,14 +81,17 @@ class LossConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class LoraConfig:
-    """Low-rank adapters on queries and keys."""
+    """Low-rank adapters on queries and keys; our stages and the rows of the marks are trained whole besides."""
 
     text: bool = True
     vision: bool = True
     sam: bool = True
+    """SAM2's image encoder."""
     rank: int = 16
     alpha: int = 32
     dropout: float = 0.05
+    sam_decoder: bool = True
+    """Train SAM2's prompt encoder and mask decoder whole."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +99,9 @@ class ModelConfig:
     """What is trained."""
 
     start: str = "nano"
-    """``nano`` (random weights of that configuration), a folder or a hub id of a geoagent model."""
+    """``nano``, a folder or a hub id of a geoagent model."""
+    scratch: bool = False
+    """Random weights: of ``start`` only configuration, tokenizer and image processors are used."""
     mllm: str | None = None
     """With ``sam``: a stock Qwen-VL checkpoint to start from instead."""
     sam: str | None = None
@@ -85,9 +109,17 @@ class ModelConfig:
     parts: dict[str, Any] = field(default_factory=dict)
     """Settings of single stages, see `geoagent.model.configuration`."""
     lora: LoraConfig | None = None
-    """None: everything named in ``trained`` is trained whole."""
-    trained: tuple[str, ...] = (".*",)
-    """Regular expressions of parameters trained whole; with LoRA besides the adapters."""
+    """None: what ``trained`` names is trained whole."""
+    trained: tuple[str, ...] = EVERYTHING
+    """Regular expressions of the parameters that are trained whole, without LoRA."""
+
+    def __post_init__(self) -> None:
+        if (self.mllm is None) != (self.sam is None):
+            raise GeoAgentError("model: a stock start needs both mllm (Qwen-VL) and sam (SAM2)")
+        if self.lora and self.trained != EVERYTHING:
+            raise GeoAgentError("model: trained is for runs without lora; see lora.sam_decoder")
+        if self.quantize and not self.lora:
+            raise GeoAgentError("model: quantised weights cannot be trained whole: set model.lora")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,15 +144,21 @@ class TrainConfig:
     """0: none."""
     brief_share: float = 0.3
     """Share of questions whose answer is phrases only."""
-    precision: Literal["no", "bf16", "fp16"] = "bf16"
+    precision: Literal["auto", "no", "bf16", "fp16"] = "auto"
+    """``auto``: bf16 where the hardware computes in it, else full precision."""
+    deepspeed: str | None = None
+    """Its configuration, such as ``train/deepspeed/zero2.json``; None: none, or what ``accelerate launch`` says."""
     gradient_checkpointing: bool = False
     workers: int = 1
     seed: int = 0
     log_every: int = 20
     save_minutes: float = 5.0
     evaluate_every: int = 0
+    """Steps; 0: never. The best model so far is kept in ``best``."""
     evaluate_on: str = "synth:val"
-    evaluate_limit: int = 128
+    evaluate_split: str | None = None
+    evaluate_limit: int = 64
+    """Samples, spread over the dataset."""
     trackers: tuple[str, ...] = ("tensorboard",)
     minutes: float = 0.0
     """Stop (with a checkpoint) after this many minutes; 0: run to the end."""
@@ -128,8 +166,19 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if not self.stages or not self.sources:
             raise GeoAgentError(f"{self.name}: a run needs at least one stage and one source")
-        if self.model.quantize and not self.model.lora:
-            raise GeoAgentError(f"{self.name}: quantised weights cannot be trained whole: set model.lora")
+        if self.precision not in PRECISIONS:
+            raise GeoAgentError(f"{self.name}: precision is one of {', '.join(PRECISIONS)}, not {self.precision!r}")
+        if self.loss.class_maps == 0 and any(stage.towers_only for stage in self.stages):
+            raise GeoAgentError(f"{self.name}: a stage of towers only learns from class maps: set loss.class_maps")
+        if self.auxiliary and any(stage.side == 0 for stage in self.stages):
+            raise GeoAgentError(
+                f"{self.name}: class maps need images of one size: set side, or loss.class_maps and loss.classes to 0"
+            )
+
+    @property
+    def auxiliary(self) -> bool:
+        """Whether the heads that only training knows are wanted."""
+        return self.loss.class_maps > 0 or self.loss.classes > 0
 
     @property
     def steps(self) -> int:

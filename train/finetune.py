@@ -4,25 +4,25 @@
     torchrun --nproc-per-node 2 -m train.finetune --config …
     accelerate launch --config_file train/accelerate/zero2.yaml -m train.finetune --config …
 
-Resumes by itself where a checkpoint of the run is found. Writes ``<out>/<name>/``: log, checkpoints, and at the end
-``model`` (a folder that `geoagent.load` opens), or ``adapter`` for a run with LoRA.
+Resumes by itself where a checkpoint of the run is found. Writes ``<out>/<name>/``: log, checkpoints, evaluations, and
+at the end ``model`` (a folder that `geoagent.load` opens), or ``adapter`` for a run with LoRA.
 """
 
 import argparse
 from pathlib import Path
 
-import torch
-from accelerate import Accelerator
-from accelerate.utils import ProjectConfiguration
+from accelerate.utils import DistributedType
 
-from geoagent.config import load_yaml, to_mapping
+from geoagent.config import load_yaml
 from geoagent.types import GeoAgentError
 from train.batches import StepBatches
 from train.config import TrainConfig
-from train.loop import Trainer
+from train.evaluation import Evaluator
+from train.launching import make_accelerator, resolve_precision
+from train.loop import NonFiniteLossError, Trainer
 from train.objective import TrainedModule
-from train.starting import build_model
-from train.writing import write_result
+from train.starting import Start, build_start
+from train.writing import result_name, write_weights
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -33,35 +33,44 @@ def main(arguments: list[str] | None = None) -> None:
     parsed = parser.parse_args(arguments)
     try:
         finetune(load_yaml(TrainConfig, parsed.config, parsed.overrides))
-    except GeoAgentError as error:
+    except (GeoAgentError, NonFiniteLossError) as error:
         raise SystemExit(f"error: {error}") from None
 
 
 def finetune(config: TrainConfig) -> Path | None:
     """Run (or go on with) what ``config`` describes; the folder of the result, None when time ran out first."""
-    folder = Path(config.out) / config.name
-    accelerator = Accelerator(
-        mixed_precision=config.precision,
-        gradient_accumulation_steps=config.accumulate,
-        log_with=list(config.trackers) or None,
-        project_config=ProjectConfiguration(str(folder), logging_dir=str(folder)),
-    )
-    if config.trackers:
-        accelerator.init_trackers("log", config={"config": str(to_mapping(config))})
-    model, processor = build_model(config)
-    module = TrainedModule(model, auxiliary=config.loss.class_maps > 0 or config.loss.classes > 0)
-    batches = StepBatches(config, processor, accelerator.process_index, accelerator.num_processes)
-    trainer = Trainer(config, module, batches, accelerator)
+    accelerator = make_accelerator(config)
+    start = build_start(config, resolve_precision(config.precision))
+    module = TrainedModule(start.model, auxiliary=config.auxiliary)
+    batches = StepBatches(config, start.processor, accelerator.process_index, accelerator.num_processes)
+    evaluator = None
+    if config.evaluate_every and accelerator.is_main_process:
+        evaluator = Evaluator(
+            config, start.processor, accelerator, keep=lambda folder: write_weights(start, config, folder)
+        )
+    trainer = Trainer(config, module, batches, accelerator, evaluator)
     if trainer.resume() and accelerator.is_main_process:
-        print(f"{folder}: goes on at step {trainer.step}")
+        print(f"{trainer.folder}: goes on at step {trainer.step}")
     complete = trainer.train()
+    folder = write_result(trainer, start) if complete else None
     accelerator.end_training()
-    if not complete:
-        return None
+    return folder
+
+
+def write_result(trainer: Trainer, start: Start) -> Path:
+    """The averaged weights of a finished run; every process calls this."""
+    folder = trainer.folder / result_name(trainer.config)
+    accelerator = trainer.accelerator
+    weights = None
+    plugin = accelerator.deepspeed_plugin if accelerator.distributed_type == DistributedType.DEEPSPEED else None
+    if plugin is not None and plugin.zero_stage == 3:
+        gathered = accelerator.get_state_dict(trainer.module) or {}  # whole on the first process only
+        weights = {n.removeprefix("model."): w for n, w in gathered.items() if n.startswith("model.")}
     if accelerator.is_main_process:
-        return write_result(trainer, processor, folder)
-    torch.distributed.barrier()
-    return None
+        with trainer.averaged():
+            write_weights(start, trainer.config, folder, weights)
+    accelerator.wait_for_everyone()
+    return folder
 
 
 if __name__ == "__main__":

@@ -1,14 +1,14 @@
 """The training loop: steps, checkpoints that resume exactly, a log, an average of the weights.
 
-One process or many, CPU or GPU, DeepSpeed or not: Accelerate decides from how it was launched. A checkpoint is a folder
-that appears whole (written beside, then renamed); data, schedule and chance follow from the step number.
+One process or many, CPU or GPU, DeepSpeed or not: Accelerate decides from how it was launched. Data, learning rate and
+chance follow from the number of the step.
 """
 
 import json
 import math
-import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,53 +18,23 @@ from accelerate import Accelerator
 from accelerate.utils import set_seed
 from torch import Tensor, nn
 from torch.optim import AdamW
-from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from geoagent.config import to_mapping
+from train.averaging import WeightAverage
 from train.batches import StepBatches, TrainBatch
+from train.checkpoints import Checkpoints
 from train.config import TrainConfig
-from train.objective import Counts, TrainedModule, to_device, weighted
+from train.objective import Counts, TrainedModule, weighted
+from train.tensors import tensors_of, to_device
 
-KEPT_CHECKPOINTS = 2
+Evaluate = Callable[[TrainedModule, int], dict[str, float]]
+"""Called with the module and the step: values for the log."""
 
 
 class NonFiniteLossError(RuntimeError):
-    """A loss became infinite or not a number; the batch was saved for inspection."""
-
-
-class WeightAverage:
-    """Exponential moving average of the trained parameters, float32. What is evaluated and shipped."""
-
-    def __init__(self, module: nn.Module, decay: float) -> None:
-        self.decay = decay
-        self.average = {n: p.detach().float().clone() for n, p in module.named_parameters() if p.requires_grad}
-
-    @torch.no_grad()
-    def update(self, module: nn.Module, step: int) -> None:
-        """Move towards the weights after ``step``; early on the average follows faster."""
-        decay = min(self.decay, (1 + step) / (10 + step))
-        for name, parameter in module.named_parameters():
-            if name in self.average:
-                self.average[name].lerp_(parameter.detach().float(), 1 - decay)
-
-    @torch.no_grad()
-    def swap(self, module: nn.Module) -> None:
-        """Exchange the average and the weights; call it twice to get back."""
-        for name, parameter in module.named_parameters():
-            if name in self.average:
-                kept = parameter.detach().float().clone()
-                parameter.copy_(self.average[name].to(parameter.dtype))
-                self.average[name] = kept
-
-    def state_dict(self) -> dict[str, Tensor]:
-        """For the checkpoint."""
-        return self.average
-
-    def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """From the checkpoint."""
-        self.average = {name: state[name].to(value.device) for name, value in self.average.items()}
+    """A loss or a gradient became infinite or not a number; the batch was saved for inspection."""
 
 
 @dataclass
@@ -91,15 +61,22 @@ class Trainer:
         module: Model and auxiliary heads.
         batches: What each step trains on.
         accelerator: How it is run.
+        evaluate: Called every ``config.evaluate_every`` steps on the main process, with the averaged weights in place.
     """
 
     def __init__(
-        self, config: TrainConfig, module: TrainedModule, batches: StepBatches, accelerator: Accelerator
+        self,
+        config: TrainConfig,
+        module: TrainedModule,
+        batches: StepBatches,
+        accelerator: Accelerator,
+        evaluate: Evaluate | None = None,
     ) -> None:
         set_seed(config.seed)
         self.config = config
         self.batches = batches
         self.accelerator = accelerator
+        self.evaluate = evaluate
         self.folder = Path(config.out) / config.name
         self.step = 0
         optimizer = AdamW(
@@ -107,14 +84,9 @@ class Trainer:
             lr=config.learning_rate,
             betas=(config.betas[0], config.betas[1]),
         )
-        schedule = LambdaLR(optimizer, lambda step: rate_at(step, config))
         self.module, self.optimizer = accelerator.prepare(module, optimizer)
-        # Prepared schedulers count a step for every process; ours counts steps of the optimizer.
-        self.schedule = schedule
         self.average = WeightAverage(self.bare, config.ema) if config.ema else None
-        accelerator.register_for_checkpointing(self.schedule)
-        if self.average is not None:
-            accelerator.register_for_checkpointing(self.average)
+        self.checkpoints = Checkpoints(self.folder, accelerator, self.module, self.optimizer, self.average)
 
     @property
     def bare(self) -> TrainedModule:
@@ -137,11 +109,14 @@ class Trainer:
             clock.images += sum(b.stage.images for b in micro_batches) * self.accelerator.num_processes
             if self.step % self.config.log_every == 0:
                 self._log(means, clock, progress)
+            if self.config.evaluate_every and self.step % self.config.evaluate_every == 0:
+                self._evaluate()
             now = time.perf_counter()
-            if now - saved > 60 * self.config.save_minutes:
+            time_to_save, time_is_up = self._over_time(now - saved, now - began)
+            if time_to_save:
                 self.save()
                 saved = now
-            if self._time_is_up(now - began):
+            if time_is_up:
                 break
         progress.close()
         self.save()
@@ -149,57 +124,50 @@ class Trainer:
 
     def train_step(self, micro_batches: list[TrainBatch]) -> dict[str, float]:
         """One step of the optimizer over its accumulated batches; refuses a loss that is not finite."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.learning_rate
         counts = Counts.from_tensor(self._over_ranks(sum(Counts.of(b).tensor() for b in micro_batches)))
-        # Accelerate averages gradients over ranks and accumulated batches; our sums are already divided by all.
+        # Gradients are averaged over ranks and accumulated batches; our sums are already divided by all counts.
         share = self.accelerator.num_processes * len(micro_batches)
         logged: dict[str, float] = {}
         for micro_batch in micro_batches:
             with self.accelerator.accumulate(self.module):
                 sums = self.module(to_device(micro_batch, self.accelerator.device))
                 loss, means = weighted(sums, counts, self.config.loss)
-                self._refuse_non_finite(loss, micro_batch)
+                self._refuse_non_finite(loss.detach(), micro_batch, "loss")
                 self.accelerator.backward(loss * share + self._touch_everything())
                 if self.accelerator.sync_gradients:
-                    self.accelerator.clip_grad_norm_(self.module.parameters(), self.config.clip)
+                    norm = self.accelerator.clip_grad_norm_(self.module.parameters(), self.config.clip)
+                    if norm is not None and self.accelerator.scaler is None:
+                        self._refuse_non_finite(torch.as_tensor(norm), micro_batch, "gradient")
                 self.optimizer.step()
                 self.optimizer.zero_grad()
             for name, value in {"loss": loss.detach(), **means}.items():
                 logged[name] = logged.get(name, 0.0) + float(value)
-        self.schedule.step()
         self.step += 1
         if self.average is not None:
             self.average.update(self.bare, self.step)
-        return logged
+        return self._summed(logged)
+
+    @property
+    def learning_rate(self) -> float:
+        """Of the coming step."""
+        return self.config.learning_rate * rate_at(self.step, self.config)
 
     # --------------------------------------------------------------------------------------------------- checkpoints
 
     def save(self) -> None:
-        """Write a checkpoint that appears whole, and drop old ones."""
-        target = self.folder / "checkpoints" / f"step-{self.step:07d}"
-        if target.exists():
-            return
-        partial = target.with_name(f".{target.name}.partial")
-        if self.accelerator.is_main_process:
-            shutil.rmtree(partial, ignore_errors=True)
-            partial.mkdir(parents=True)
-        self.accelerator.wait_for_everyone()
-        self.accelerator.save_state(str(partial))
-        if self.accelerator.is_main_process:
-            (partial / "run.json").write_text(
-                json.dumps({"step": self.step, "config": to_mapping(self.config)}, indent=1)
-            )
-            partial.rename(target)
-            for old in checkpoints(self.folder)[:-KEPT_CHECKPOINTS]:
-                shutil.rmtree(old)
-        self.accelerator.wait_for_everyone()
+        """Write a checkpoint of this step."""
+        self.checkpoints.save(self.step, {"config": to_mapping(self.config)})
 
     def resume(self) -> bool:
         """Continue from the newest checkpoint; False where there is none."""
-        found = checkpoints(self.folder)
-        if not found:
+        step = self.checkpoints.load_newest()
+        if step is None:
             return False
-        self.accelerator.load_state(str(found[-1]))
-        self.step = json.loads((found[-1] / "run.json").read_text())["step"]
+        self.step = step
+        if self.accelerator.is_main_process:
+            cut_log(self.folder / "log.jsonl", step)
         return True
 
     # -------------------------------------------------------------------------------------------------------- details
@@ -221,41 +189,73 @@ class Trainer:
             some.append(micro_batch)
             if len(some) == accumulate:
                 # Chance inside the networks (dropout) follows the step too, whatever happened before a resume.
-                set_seed(self.config.seed * 1_000_003 + self.step)
+                set_seed(self.config.seed * 1_000_003 + self.step, device_specific=True)
                 yield some
                 some = []
 
-    def _over_ranks(self, values: Tensor | int) -> Tensor:
+    def averaged(self) -> Any:
+        """A context in which the module has the averaged weights, where there are any."""
+        return nullcontext() if self.average is None else self.average.instead(self.bare)
+
+    def _evaluate(self) -> None:
+        if self.evaluate is not None and self.accelerator.is_main_process:
+            with self.averaged():
+                values = self.evaluate(self.bare, self.step)
+            self._write_log(values)
+        self.module.train()
+        self.accelerator.wait_for_everyone()
+
+    def _over_ranks(self, values: Any) -> Tensor:
         summed: Tensor = self.accelerator.reduce(torch.as_tensor(values).to(self.accelerator.device), "sum")
         return summed.cpu()
 
+    def _summed(self, logged: dict[str, float]) -> dict[str, float]:
+        """Each rank has divided its share by the counts of all: together they are the means of the step."""
+        if self.accelerator.num_processes == 1:
+            return logged
+        together = self._over_ranks(torch.tensor(list(logged.values()), dtype=torch.float64))
+        return dict(zip(logged, together.tolist(), strict=True))
+
     def _touch_everything(self) -> Tensor:
         """Zero, with a gradient of zero for every trained parameter: a rank without targets must not leave any out."""
-        return torch.stack([p.sum() * 0.0 for p in self.module.parameters() if p.requires_grad]).sum()
+        # What ZeRO-3 has put away (no elements here) belongs to the language model, which every batch runs.
+        return torch.stack([p.sum() * 0.0 for p in self.module.parameters() if p.requires_grad and p.numel()]).sum()
 
-    def _refuse_non_finite(self, loss: Tensor, batch: TrainBatch) -> None:
-        if torch.isfinite(loss):
+    def _refuse_non_finite(self, value: Tensor, batch: TrainBatch, what: str) -> None:
+        if torch.isfinite(value):
             return
         path = self.folder / f"non-finite-step-{self.step}-rank-{self.accelerator.process_index}.pt"
         path.parent.mkdir(parents=True, exist_ok=True)
-        torch.save({"step": self.step, "samples": [s.id for s in batch.batch.samples], "loss": loss.detach()}, path)
-        raise NonFiniteLossError(f"the loss of step {self.step} is {loss.item()}; its batch is in {path}")
+        questions = [(sample.id, sample.instruction) for sample in batch.batch.samples]
+        torch.save({"step": self.step, what: value, "questions": questions, "tensors": tensors_of(batch)}, path)
+        raise NonFiniteLossError(f"the {what} of step {self.step} is {value.item()}; its batch is in {path}")
 
-    def _time_is_up(self, seconds: float) -> bool:
-        """All ranks stop at the same step."""
-        if not self.config.minutes:
-            return False
-        return bool(self._over_ranks(torch.tensor(float(seconds > 60 * self.config.minutes))) > 0)
+    def _over_time(self, since_save: float, since_start: float) -> tuple[bool, bool]:
+        """Whether to save, and whether to stop: the same on all ranks, whose clocks differ."""
+        stop = bool(self.config.minutes) and since_start > 60 * self.config.minutes
+        flags = torch.tensor([float(since_save > 60 * self.config.save_minutes), float(stop)])
+        if self.accelerator.num_processes > 1:
+            flags = self._over_ranks(flags)
+        return bool(flags[0] > 0), bool(flags[1] > 0)
 
     def _log(self, means: dict[str, float], clock: Clock, progress: "tqdm[Any]") -> None:
         rates = clock.rates()
-        values = {**means, **rates, "learning_rate": self.schedule.get_last_lr()[0]}
+        self._write_log({**means, **rates, "learning_rate": float(self.optimizer.param_groups[0]["lr"])})
+        progress.set_postfix(loss=f"{means['loss']:.3f}", pairs=f"{rates['pairs_per_second']:.1f}/s", refresh=False)
+
+    def _write_log(self, values: dict[str, float]) -> None:
         self.accelerator.log(values, step=self.step)
         if self.accelerator.is_main_process:
             self.folder.mkdir(parents=True, exist_ok=True)
             with (self.folder / "log.jsonl").open("a") as log:
                 log.write(json.dumps({"step": self.step, "time": time.time(), **values}) + "\n")
-            progress.set_postfix(loss=f"{means['loss']:.3f}", pairs=f"{rates['pairs_per_second']:.1f}/s", refresh=False)
+
+
+def cut_log(path: Path, step: int) -> None:
+    """Take out what was logged after ``step``: those steps are run again."""
+    if path.exists():
+        lines = [line for line in path.read_text().splitlines(keepends=True) if line.endswith("}\n")]
+        path.write_text("".join(line for line in lines if json.loads(line)["step"] <= step))
 
 
 def rate_at(step: int, config: TrainConfig) -> float:
@@ -271,15 +271,11 @@ def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, A
     trained = [(name, p) for name, p in module.named_parameters() if p.requires_grad]
     plain = [p for name, p in trained if p.ndim < 2 or "embed" in name or name.endswith((".tokens", ".context"))]
     kept = {id(p) for p in plain}
-    return [
+    groups = [
         {"params": [p for _, p in trained if id(p) not in kept], "weight_decay": weight_decay},
         {"params": plain, "weight_decay": 0.0},
     ]
-
-
-def checkpoints(folder: Path) -> list[Path]:
-    """Whole checkpoints of a run, oldest first."""
-    return sorted(p for p in (folder / "checkpoints").glob("step-*") if (p / "run.json").exists())
+    return [group for group in groups if group["params"]]
 
 
 def one_thread(_: int) -> None:

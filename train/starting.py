@@ -1,31 +1,42 @@
 """What a run starts from: weights, adapters, and which parameters are trained."""
 
+from dataclasses import dataclass
+
+import peft
 import torch
 
 from geoagent.model import checkpoint
-from geoagent.model.configuration import GeoAgentConfig
 from geoagent.model.pipeline import GeoAgentModel
 from geoagent.model.processor import GeoAgentProcessor
-from geoagent.model.zoo import NANO_FOLDER
+from geoagent.types import GeoAgentError
+from train.adapters import lay_adapters
+from train.bases import load_base
 from train.config import TrainConfig
 
 
-def build_model(config: TrainConfig) -> tuple[GeoAgentModel, GeoAgentProcessor]:
-    """The model of a run with the right parameters trainable."""
-    model, processor = _load(config)
-    checkpoint.freeze(model, config.model.trained)
+@dataclass(frozen=True)
+class Start:
+    """A model ready to be trained."""
+
+    model: GeoAgentModel
+    processor: GeoAgentProcessor
+    adapter: peft.PeftModel | None
+    """The same networks as ``model`` as peft sees them, where they are trained by LoRA."""
+
+
+def build_start(config: TrainConfig, precision: str = "no") -> Start:
+    """The model of a run with the right parameters trainable; weights that stay frozen take half the memory."""
+    torch.manual_seed(config.seed)
+    base = config.model
+    halved = base.lora is not None and precision == "bf16"
+    model, processor = load_base(base, dtype=torch.bfloat16 if halved else torch.float32, quantize=base.quantize)
+    adapter = None
+    if base.lora:
+        adapter = lay_adapters(model, processor, base.lora)
+    else:
+        checkpoint.freeze(model, base.trained)
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise GeoAgentError(f"{config.name}: model.trained names no parameter: {', '.join(base.trained)}")
     if config.gradient_checkpointing:
         model.mllm.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-    return model, processor
-
-
-def _load(config: TrainConfig) -> tuple[GeoAgentModel, GeoAgentProcessor]:
-    start = config.model
-    if start.mllm and start.sam:
-        return checkpoint.from_stock(start.mllm, start.sam, quantize=start.quantize, **start.parts)
-    if start.start == "nano":
-        known = GeoAgentConfig.from_pretrained(NANO_FOLDER)
-        settings = known.with_parts(**start.parts)
-        torch.manual_seed(config.seed)
-        return GeoAgentModel(settings), GeoAgentProcessor.from_pretrained(NANO_FOLDER, settings)
-    return checkpoint.from_folder(start.start, quantize=start.quantize)
+    return Start(model, processor, adapter)

@@ -1,35 +1,49 @@
-"""What a finished run leaves behind."""
+"""What a run leaves behind: a model folder that `geoagent.load` opens, or with LoRA an adapter to be merged."""
 
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from geoagent.model.pipeline import GeoAgentModel
 from geoagent.model.processor import GeoAgentProcessor
-from train.loop import Trainer
+from train.adapters import save_adapter
+from train.config import TrainConfig
+from train.starting import Start
 
 
-def write_result(trainer: Trainer, processor: GeoAgentProcessor, folder: Path) -> Path:
-    """The averaged weights as a model folder."""
-    if trainer.average is not None:
-        trainer.average.swap(trainer.bare)
-    target = folder / "model"
-    write_model(trainer.bare.model, processor, target)
-    if trainer.average is not None:
-        trainer.average.swap(trainer.bare)
-    return target
+def result_name(config: TrainConfig) -> str:
+    """Name of the folder of the result."""
+    return "adapter" if config.model.lora else "model"
 
 
-def write_model(model: GeoAgentModel, processor: GeoAgentProcessor, folder: Path) -> None:
-    """Configuration, half-precision weights, tokenizer and image processors, as any transformers model."""
+def write_weights(start: Start, config: TrainConfig, folder: Path, weights: dict[str, Tensor] | None = None) -> None:
+    """Write what was trained; ``weights`` where they had to be gathered from several processes."""
+    if start.adapter is not None:
+        save_adapter(start.adapter, start.processor, config.model, folder, weights)
+    else:
+        write_model(start.model, start.processor, folder, weights)
+
+
+def write_model(
+    model: GeoAgentModel,
+    processor: GeoAgentProcessor,
+    folder: Path,
+    weights: dict[str, Tensor] | None = None,
+) -> None:
+    """Configuration, weights in half precision where that holds them, tokenizer and image processors."""
     model.config.trained = True
-    kept = {name: parameter.dtype for name, parameter in model.named_parameters()}
-    model.half().save_pretrained(folder)
-    for name, parameter in model.named_parameters():
-        parameter.data = parameter.data.to(kept[name])
+    values = model.state_dict() if weights is None else weights
+    model.save_pretrained(folder, state_dict=_halved(values))
     processor.save_pretrained(folder)
 
 
-def finite(model: GeoAgentModel) -> bool:
-    """Whether half precision holds all weights."""
-    return all(bool(torch.isfinite(p.half()).all()) for p in model.parameters())
+def _halved(values: dict[str, Tensor]) -> dict[str, Tensor]:
+    """float16, or the values as they are if one of them is too large for it; what is shared stays shared."""
+    halves: dict[int, Tensor] = {}
+    for value in values.values():
+        if value.data_ptr() not in halves:
+            halves[value.data_ptr()] = value.half() if value.is_floating_point() else value
+    if not all(bool(torch.isfinite(half).all()) for half in halves.values()):
+        return values
+    return {name: halves[value.data_ptr()] for name, value in values.items()}

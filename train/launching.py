@@ -1,0 +1,69 @@
+"""How a run meets the hardware: precision, processes, DeepSpeed."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import DeepSpeedPlugin, ProjectConfiguration
+
+from geoagent.types import GeoAgentError
+from train.config import TrainConfig
+
+_BF16_FEATURES = ("avx512_bf16", "amx_bf16", "bf16")
+"""Instructions as x86 and ARM name them. Whether oneDNN accepts bf16 says nothing: it emulates it, four times slower
+than float32."""
+
+
+def resolve_precision(precision: str) -> str:
+    """``auto`` as what this machine computes fastest in."""
+    if precision != "auto":
+        return precision
+    if torch.cuda.is_available():
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+    features = torch.cpu.get_capabilities()
+    return "bf16" if any(features.get(name) for name in _BF16_FEATURES) else "no"
+
+
+def make_accelerator(config: TrainConfig) -> Accelerator:
+    """The processes of this run, with its DeepSpeed configuration if it has one."""
+    folder = Path(config.out) / config.name
+    precision = resolve_precision(config.precision)
+    plugin = _deepspeed(config)
+    accelerator = Accelerator(
+        mixed_precision=precision,
+        gradient_accumulation_steps=config.accumulate,
+        log_with=list(config.trackers) or None,
+        project_config=ProjectConfiguration(str(folder), logging_dir=str(folder)),
+        deepspeed_plugin=plugin,
+        cpu=not torch.cuda.is_available(),
+    )
+    if config.trackers:
+        accelerator.init_trackers("log")
+    return accelerator
+
+
+def _deepspeed(config: TrainConfig) -> DeepSpeedPlugin | None:
+    """The file with what this run decides filled in."""
+    path = config.deepspeed or os.environ.get("ACCELERATE_DEEPSPEED_CONFIG_FILE")
+    if not path:
+        return None
+    try:
+        settings: dict[str, Any] = json.loads(Path(path).read_text())
+    except (OSError, json.JSONDecodeError) as error:
+        raise GeoAgentError(f"{path} is not a DeepSpeed configuration: {error}") from None
+    stage = settings.get("zero_optimization", {}).get("stage", 0)
+    if stage == 3 and (config.ema or config.evaluate_every):
+        raise GeoAgentError(
+            f"{config.name}: ZeRO-3 spreads the weights over the processes, which leaves nothing to average or to "
+            "evaluate in one of them: set ema=0 evaluate_every=0 and evaluate the result with eval.run"
+        )
+    settings |= {
+        "gradient_clipping": config.clip,
+        "gradient_accumulation_steps": config.accumulate,
+        # Only for DeepSpeed's own throughput log: batches are made by us.
+        "train_micro_batch_size_per_gpu": config.stages[0].images,
+    }
+    return DeepSpeedPlugin(hf_ds_config=settings, zero3_init_flag=False)
