@@ -196,6 +196,13 @@ class StreetPlan:
     """Probability of a roundabout at a junction."""
 
 
+def _visible_stretch(canvas: Canvas, line: Points) -> Points:
+    """The part of a polyline that can be in the picture, with a margin; perhaps nothing."""
+    away = np.hypot(line[:, 0] - canvas.middle.x, line[:, 1] - canvas.middle.y)
+    near = np.flatnonzero(away < 1.1 * canvas.reach + 35.0)
+    return line[near[0] : near[-1] + 1] if near.size else line[:0]
+
+
 def _split(canvas: Canvas, plan: StreetPlan, block: Block, level: int, roads: list[Road], blocks: list[Block]) -> None:
     rng = canvas.rng
     low, high = plan.cell
@@ -212,7 +219,8 @@ def _split(canvas: Canvas, plan: StreetPlan, block: Block, level: int, roads: li
     cut = plot.width * rng.uniform(0.36, 0.64)
     line = plot.frame(straight((cut, -3.0), (cut, plot.depth + 3.0)))
     median = plan.median if lanes > 2 else 0.0
-    roads.append(Road(line=line, lanes=lanes, lane_width=3.3, paved=plan.paved, sidewalk=side, median=median))
+    if len(line := _visible_stretch(canvas, line)) > 1:
+        roads.append(Road(line=line, lanes=lanes, lane_width=3.3, paved=plan.paved, sidewalk=side, median=median))
     half = road_width / 2 + side
     _split(canvas, plan, plot.part(0, 0, cut - half, plot.depth), level + 1, roads, blocks)
     _split(canvas, plan, plot.part(cut + half, 0, plot.width, plot.depth), level + 1, roads, blocks)
