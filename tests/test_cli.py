@@ -8,6 +8,7 @@ import resource
 import shlex
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -253,6 +254,21 @@ def test_unknown_model_is_named_with_those_that_exist(run, photo):
     assert "'giant'" in err and "nano" in err and err.count("\n") == 1
 
 
+@pytest.mark.parametrize("suffix", [".tif", ".jpg", ".png"])
+def test_cut_off_file_gets_one_line_even_from_the_libraries_below(tmp_path, suffix):
+    """GDAL's drivers write to the file descriptor, not to Python's stream: only a process of its own shows it."""
+    whole = tmp_path / f"whole{suffix}"
+    pixels = np.random.default_rng(0).integers(0, 255, (200, 200, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(whole)
+    cut = tmp_path / f"cut{suffix}"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 3])
+    done = subprocess.run(
+        [sys.executable, "-m", "geoagent", "segment", cut, "ships"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == 1 and cut.name in done.stderr, done.stderr
+
+
 def test_full_disk_leaves_nothing_behind(run, scripted, photo, tmp_path, monkeypatch):
     from geoagent.cli import outputs
 
@@ -444,7 +460,14 @@ def talk(run, monkeypatch, lines, *argv):
     return run("chat", *argv)
 
 
-def test_chat_encodes_an_image_once(run, scripted, monkeypatch):
+@pytest.fixture
+def pictures(tmp_path, monkeypatch):
+    """Where the pictures of a conversation go."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+def test_chat_encodes_an_image_once(run, scripted, monkeypatch, pictures):
     code, out, err = talk(
         run, monkeypatch, ["Where is fuel kept?", "and the helipads?", ":image 2", "ships", ":quit", "x"]
     )
@@ -452,14 +475,12 @@ def test_chat_encodes_an_image_once(run, scripted, monkeypatch):
     assert scripted.encoded == 2
     assert [r.instruction for r in scripted.requests] == ["Where is fuel kept?", "and the helipads?", "ships"]
     assert out.count("1  storage tanks") == 3 and "the sun is low" in err
-    pictures = [Path(line.split("picture: ")[1]) for line in out.splitlines() if "picture: " in line]
-    assert len(pictures) == 3
-    for picture in pictures:
-        assert Image.open(picture).size == (640, 640)
-        picture.unlink()
+    drawn = [Path(line.split("picture: ")[1]) for line in out.splitlines() if "picture: " in line]
+    assert len(drawn) == 3
+    assert all(pictures in path.parents and Image.open(path).size == (640, 640) for path in drawn)
 
 
-def test_chat_survives_mistakes(run, scripted, monkeypatch, geotiff, tmp_path):
+def test_chat_survives_mistakes(run, scripted, monkeypatch, pictures, geotiff, tmp_path):
     lines = [
         ":save",
         ":image 7",

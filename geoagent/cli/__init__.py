@@ -83,6 +83,7 @@ def _keep_quiet() -> None:
     """Libraries talk to developers; on a command line only our own words count (``python -W`` brings theirs back)."""
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("CPL_LOG", os.devnull)  # GDAL's drivers write past Python; what matters, they also raise
     logging.basicConfig(handlers=[logging.NullHandler()])
     if not sys.warnoptions:
         warnings.simplefilter("ignore")

@@ -1,6 +1,7 @@
 """Talk to images in the terminal: each is encoded once, every further question costs only its own words."""
 
 import argparse
+import sys
 
 from geoagent.cli import parsing
 
@@ -19,4 +20,5 @@ def run(args: argparse.Namespace) -> int:
     from geoagent.cli.terminal import Conversation, choose_images
 
     images = choose_images(args.images)
+    print(f"loading {args.model} …", file=sys.stderr, flush=True)
     return Conversation(load_model(args), images).run()

@@ -3,7 +3,9 @@
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,11 +51,16 @@ class Conversation:
         self._scenes: dict[int, SceneSession] = {}
         self._current = 0
         self._last: Prediction | None = None
-        self._pictures = Path(tempfile.mkdtemp(prefix="geoagent-"))
-        self._count = 0
+        self._answers = 0
+
+    @cached_property
+    def _pictures(self) -> Path:
+        return Path(tempfile.mkdtemp(prefix="geoagent-"))
 
     def run(self) -> int:
         """Talk until there is nothing more to read."""
+        with suppress(ImportError):
+            import readline  # noqa: F401 (arrow keys and a history in `input`; not on every system)
         print(f"geoagent with {self._predictor.name}. {HELP}\n")
         self._introduce()
         while (line := _read_line()) is not None:
@@ -85,8 +92,8 @@ class Conversation:
             self._scenes[self._current] = self._predictor.open(self._images[self._current].path)
         prediction = self._scenes[self._current].ask(question)
         self._last = prediction
-        self._count += 1
-        picture = prediction.save(self._pictures / f"answer-{self._count}.png")
+        self._answers += 1
+        picture = prediction.save(self._pictures / f"answer-{self._answers}.png")
         for line in answer_lines(prediction.to_json()):
             print(f"  {line}".rstrip())
         for warning in prediction.warnings:
