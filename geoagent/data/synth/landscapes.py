@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -69,17 +69,18 @@ def _mood(rng: Generator, weights: Weights) -> Weights:
     return {word: weight * float(rng.gamma(0.7)) + 0.01 for word, weight in weights.items()}
 
 
-def _town_plan(rng: Generator, **changes: object) -> StreetPlan:
+def _town_plan(rng: Generator, **changes: Any) -> StreetPlan:
+    """Streets of a town as they may be, with some fields of `StreetPlan` given."""
     low = float(rng.uniform(38, 75))
-    plan = {
-        "cell": (low, low * float(rng.uniform(1.4, 2.4))),
-        "main_lanes": int(rng.choice((2, 4, 4, 6))),
-        "sidewalk": float(rng.uniform(0, 3.2)),
-        "traffic": float(rng.uniform(0.02, 0.3)),
-        "parked": float(rng.choice((0, 0.1, 0.3, 0.6))),
-        "median": float(rng.choice((0, 0, 2.5, 5))),
-    }
-    return StreetPlan(**{**plan, **changes})  # type: ignore[arg-type]
+    plan = StreetPlan(
+        cell=(low, low * float(rng.uniform(1.4, 2.4))),
+        main_lanes=int(rng.choice((2, 4, 4, 6))),
+        sidewalk=float(rng.uniform(0, 3.2)),
+        traffic=float(rng.uniform(0.02, 0.3)),
+        parked=float(rng.choice((0, 0.1, 0.3, 0.6))),
+        median=float(rng.choice((0, 0, 2.5, 5))),
+    )
+    return replace(plan, **changes)
 
 
 def _railway_maybe(canvas: Canvas, share: float) -> None:
