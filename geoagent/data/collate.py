@@ -15,12 +15,14 @@ import torch
 from torch import Tensor
 
 from geoagent.model import tokens as marks
+from geoagent.model.description import as_description
 from geoagent.model.instances import core_truth
 from geoagent.model.losses import area_average
 from geoagent.model.mllm import query_input, token_positions
 from geoagent.model.pipeline import ModelInputs, PackedText
 from geoagent.model.processor import GeoAgentProcessor
 from geoagent.model.sam import stack_prompts
+from geoagent.model.tasks import Task, task_of
 from geoagent.types import LabelledTarget, Sample
 
 
@@ -61,6 +63,9 @@ class _Sequence:
     """Place of the token before each answer token, and its id."""
     words: list[list[int]] = field(default_factory=list)
     """Places of each target's words, its decision last."""
+    queries: list[int] = field(default_factory=list)
+    """Place of each target's decision; -1: the words alone are the query."""
+    tasks: list[Task] = field(default_factory=list)
 
 
 def collate(
@@ -71,8 +76,11 @@ def collate(
     Args:
         images: For each image its samples; they share the picture.
         processor: Of the model.
-        brief: Whether answers are phrases only; one value, or one a sample in order.
+        brief: Whether answers are phrases only; one value, or one a sample in order. A description query has no marks
+            and one style.
     """
+    if processor.query == "description":
+        images = [[as_description(sample) for sample in group] for group in images]
     tensors = processor.images([samples[0].image for samples in images])
     samples = [sample for group in images for sample in group]
     styles = [brief] * len(samples) if isinstance(brief, bool) else list(brief)
@@ -108,20 +116,27 @@ def _read_image(processor: GeoAgentProcessor, grid_thw: Tensor) -> _Sequence:
 def _append_question(
     sequence: _Sequence, number: int, sample: Sample, processor: GeoAgentProcessor, *, brief: bool
 ) -> None:
-    answer = processor.answer_ids(true_answer(sample, brief=brief))
+    described = processor.query == "description"
+    written = sample.answer or "" if described else true_answer(sample, brief=brief)
+    answer = processor.answer_ids(written)
     question = processor.instruction_ids(sample.instruction, sample.prompts, sample.image.shape[:2])
     turn = processor.turn_ids()
     start = len(sequence.ids)
     words = list(range(start, start + len(question)))
     first = start + len(question) + len(turn)
-    spans = marks.phrase_spans(answer, processor.ids)
-    if len(spans) != len(sample.targets):
-        raise ValueError(
-            f"{sample.id}: the answer marks {len(spans)} phrases but there are {len(sample.targets)} targets: "
-            f"{true_answer(sample, brief=brief)!r}"
-        )
-    for phrase, decision in spans:
-        sequence.words.append([*words, *(first + i for i in phrase), first + decision])
+    if described:
+        sequence.words.append(words)
+        sequence.queries.append(-1)
+    else:
+        spans = marks.phrase_spans(answer, processor.ids)
+        if len(spans) != len(sample.targets):
+            raise ValueError(
+                f"{sample.id}: the answer marks {len(spans)} phrases but there are {len(sample.targets)} targets: "
+                f"{written!r}"
+            )
+        sequence.words += [[*words, *(first + i for i in phrase), first + decision] for phrase, decision in spans]
+        sequence.queries += [first + decision for _, decision in spans]
+    sequence.tasks += [task_of(sample.type, sample.prompts)] * len(sample.targets)
     sequence.answers += [(first + i - 1, token) for i, token in enumerate(answer)]
     block = [*question, *turn, *(query_input(token, processor.ids) for token in answer)]
     follow = int(sequence.positions[0].max()) + 1
@@ -153,8 +168,9 @@ def _pack(sequences: Sequence[_Sequence], processor: GeoAgentProcessor) -> Packe
         answer_index=index[:, :2],
         answer_labels=index[:, 2],
         word_index=word_index,
-        query_index=torch.tensor([places[-1] for places in words], dtype=torch.long),
+        query_index=torch.tensor([place for s in sequences for place in s.queries], dtype=torch.long),
         image=torch.tensor([row for row, s in enumerate(sequences) for _ in s.words], dtype=torch.long),
+        task=torch.tensor([task for s in sequences for task in s.tasks], dtype=torch.long),
     )
 
 

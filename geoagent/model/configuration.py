@@ -113,6 +113,26 @@ class ImageSizeConfig:
             raise ValueError(f"image.sam must be a multiple of 32, not {self.sam}")
 
 
+@dataclass(frozen=True, kw_only=True)
+class SwitchConfig:
+    """Parts of other systems, all off: see ``docs/ablations.md``."""
+
+    spatial_layers: tuple[int, ...] = ()
+    """Layers of the language model whose attention at <seg> is supervised (SegEarth-R2); negative: from the end."""
+    enhancement: bool = False
+    """TATE (UniGeoSeg): words enhanced by task."""
+    memory: int = 0
+    """LKM (UniGeoSeg): number of latent memory vectors, 4 in the paper."""
+    interaction: bool = False
+    """IFIM and HFIM (after MRSNet) on SAM2's feature maps."""
+    compression: bool = False
+    """Token compression (SegEarth-R1) of the vision tokens that grounding sees."""
+
+    def __post_init__(self) -> None:
+        if self.memory < 0:
+            raise ValueError(f"switches.memory is a number of vectors, not {self.memory}")
+
+
 class GeoAgentConfig(PreTrainedConfig):
     """Everything that a geoagent checkpoint is made of, saved as ``config.json`` beside its weights.
 
@@ -126,6 +146,7 @@ class GeoAgentConfig(PreTrainedConfig):
         score: Calibration, see `ScoreConfig`.
         answer: The answer language, see `AnswerConfig`.
         image: Sizes, see `ImageSizeConfig`.
+        switches: Parts of other systems, see `SwitchConfig`.
         trained: Whether the stages between the two stock models were ever trained; a predictor warns when not.
     """
 
@@ -140,6 +161,7 @@ class GeoAgentConfig(PreTrainedConfig):
         "score": ScoreConfig,
         "answer": AnswerConfig,
         "image": ImageSizeConfig,
+        "switches": SwitchConfig,
     }
     grounding: GroundingConfig
     prompting: PromptingConfig
@@ -148,6 +170,7 @@ class GeoAgentConfig(PreTrainedConfig):
     score: ScoreConfig
     answer: AnswerConfig
     image: ImageSizeConfig
+    switches: SwitchConfig
 
     def __init__(
         self,
@@ -164,6 +187,8 @@ class GeoAgentConfig(PreTrainedConfig):
         self.sam_config = sam_config if isinstance(sam_config, Sam2Config) else Sam2Config(**(sam_config or {}))
         self.trained = trained
         self._refuse_impossible()
+        # Adapters look here, and not in the language model's own configuration, for whether its head is its embeddings.
+        kwargs["tie_word_embeddings"] = bool(self.mllm_config.tie_word_embeddings)
         super().__init__(**kwargs)
 
     def _refuse_impossible(self) -> None:
@@ -177,6 +202,11 @@ class GeoAgentConfig(PreTrainedConfig):
             )
         if self.prompting.query_map and self.answer.query == "description":
             raise ValueError("prompting.query_map reads the state at <seg>, which the description query does not have")
+        if self.switches.spatial_layers and self.answer.query == "description":
+            raise ValueError("switches.spatial_layers supervise the row of <seg>, which the description query lacks")
+        depth = int(self.mllm_config.text_config.num_hidden_layers)
+        if not all(-depth <= layer < depth for layer in self.switches.spatial_layers):
+            raise ValueError(f"switches.spatial_layers {self.switches.spatial_layers}: there are {depth} layers")
 
     def with_parts(self, **parts: dict[str, Any]) -> "GeoAgentConfig":
         """A copy with settings of single stages replaced: ``config.with_parts(grounding={"scr": False})``."""

@@ -10,7 +10,7 @@ SGSRF's Cross-modal Consistency Refinement (Remote Sens. 2026, 18(7), 1015), for
 Shapes: N targets, Nt words, Ng context tokens, Hv x Wv vision tokens, D the language model's width, d ours.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +32,8 @@ class TargetQueries:
     """[N,D] the state at <seg> or <rej>."""
     image: Tensor
     """int64 [N], the image that each target belongs to."""
+    task: Tensor | None = None
+    """int64 [N], see `geoagent.model.tasks.Task`; None: all referring."""
 
     def __post_init__(self) -> None:
         if self.words.ndim != 3 or self.mask.shape != self.words.shape[:2] or self.state.shape[0] != len(self.image):
@@ -45,7 +47,24 @@ class TargetQueries:
 
     def pick(self, targets: Tensor) -> "TargetQueries":
         """Some of the targets, by index [n]."""
-        return TargetQueries(self.words[targets], self.mask[targets], self.state[targets], self.image[targets])
+        words, mask, state = self.words[targets], self.mask[targets], self.state[targets]
+        return TargetQueries(words, mask, state, self.image[targets], self.tasks[targets])
+
+    @property
+    def tasks(self) -> Tensor:
+        """int64 [N], ``task`` or its default."""
+        return torch.zeros_like(self.image) if self.task is None else self.task
+
+    @property
+    def last(self) -> Tensor:
+        """int64 [N], the place of each target's own state among its words."""
+        return self.mask.sum(dim=1) - 1
+
+    def with_state(self, state: Tensor) -> "TargetQueries":
+        """The same with another state [N,D], among the words as well."""
+        places = torch.arange(self.words.shape[1], device=self.words.device)
+        words = torch.where((places == self.last[:, None])[..., None], state[:, None], self.words)
+        return replace(self, words=words, state=state)
 
 
 @dataclass(frozen=True)
@@ -84,9 +103,9 @@ class Ascr(nn.Module):
             self.pool = nn.Linear(d, d)
             self.norm_words = nn.LayerNorm(d)
             self.self_attention = AttentionMap(d, config.heads)
-        self.norm_query = nn.LayerNorm(d)
         self.norm_answer = nn.LayerNorm(d)
         if config.bcmi:
+            self.norm_query = nn.LayerNorm(d)
             self.words_to_image = CrossAttention(d, config.heads)
             self.norm_words_feed = nn.LayerNorm(d)
             self.feed_words = FeedForward(d, config.feed_ratio)

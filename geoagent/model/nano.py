@@ -169,4 +169,4 @@ def nano_processor(tokenizer: PreTrainedTokenizerFast, config: GeoAgentConfig) -
     )
     side = config.image.sam
     sam = Sam2ImageProcessor(size={"height": side, "width": side}, mask_size={"height": side // 4, "width": side // 4})
-    return GeoAgentProcessor(tokenizer, images, sam, config.image)
+    return GeoAgentProcessor(tokenizer, images, sam, config.image, config.answer.query)

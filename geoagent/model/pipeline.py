@@ -17,11 +17,14 @@ from transformers import AutoModel, PreTrainedModel, Sam2Model
 
 from geoagent.model import mllm as language
 from geoagent.model import sam as segmenter
+from geoagent.model import switches
 from geoagent.model.configuration import GeoAgentConfig
+from geoagent.model.description import mean_state
 from geoagent.model.grounding import Ascr, Grounding, TargetQueries
 from geoagent.model.instances import CoreHead
 from geoagent.model.modulation import Gmfe
 from geoagent.model.prompting import Gpg, GroundedPrompts
+from geoagent.model.spatial_attention import seg_attention, watch_attention
 
 
 @dataclass(frozen=True)
@@ -49,9 +52,11 @@ class PackedText:
     word_index: Tensor
     """int64 [N,Nt]: places of each target's words, padded with -1 at the end; the last one is its <seg> or <rej>."""
     query_index: Tensor
-    """int64 [N]: place of each target's <seg> or <rej>."""
+    """int64 [N]: place of each target's <seg> or <rej>; -1: its state is the mean of its words."""
     image: Tensor
     """int64 [N]: image (= sequence) of each target."""
+    task: Tensor
+    """int64 [N]: see `geoagent.model.tasks.Task`."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +95,8 @@ class ModelOutputs:
     targets: SegmentedTargets
     features: ImageFeatures
     queries: TargetQueries
+    seg_attention: tuple[Tensor, ...] | None = None
+    """Per target [Hv,Wv]: where its <seg> looks, summing to 1; None unless ``switches.spatial_layers`` are given."""
 
 
 class GeoAgentModel(PreTrainedModel):
@@ -115,6 +122,9 @@ class GeoAgentModel(PreTrainedModel):
         self.prompting = Gpg(config.prompting, d, config.text_width, config.sam_width)
         self.modulation = Gmfe(config.modulation, d, widths)
         self.cores = CoreHead(config.instances, widths[0])
+        self.query_parts = switches.query_parts(config)
+        self.interaction = switches.feature_interaction(config)
+        self.compression = switches.token_compression(config)
         self.post_init()
 
     def get_input_embeddings(self) -> nn.Module:
@@ -135,16 +145,18 @@ class GeoAgentModel(PreTrainedModel):
     def forward(self, inputs: ModelInputs) -> ModelOutputs:
         """Answers and masks for packed questions whose answers are given (training)."""
         features = self.encode_images(inputs.pixel_values, inputs.grid_thw, inputs.sam_pixels)
-        states = self.read_packed(inputs.text, features.vision)
+        with watch_attention(self.mllm, self.config.switches.spatial_layers) as seen:
+            states = self.read_packed(inputs.text, features.vision)
         queries = collect_queries(states, inputs.text)
         targets = self.segment_targets(queries, features, inputs.person)
         answer_logits = self.mllm.lm_head(states[inputs.text.answer_index.unbind(1)])
-        return ModelOutputs(answer_logits, targets, features, queries)
+        looks = seg_attention(seen, inputs.text, features.vision.grids, int(self.mllm.config.image_token_id))
+        return ModelOutputs(answer_logits, targets, features, queries, looks)
 
     def encode_images(self, pixel_values: Tensor, grid_thw: Tensor, sam_pixels: Tensor) -> ImageFeatures:
         """The work that is done once an image."""
         vision = language.encode_images(self.mllm, pixel_values, grid_thw)
-        return ImageFeatures(vision, segmenter.encode_images(self.sam, sam_pixels.to(self.sam.dtype)))
+        return ImageFeatures(vision, self.interaction(segmenter.encode_images(self.sam, sam_pixels.to(self.sam.dtype))))
 
     def read_packed(self, text: PackedText, vision: language.VisionTokens) -> Tensor:
         """States [B,S,D] of packed questions."""
@@ -158,17 +170,20 @@ class GeoAgentModel(PreTrainedModel):
     ) -> SegmentedTargets:
         """Grounding, prompts, modulation and decoding of N targets, those of one shape at a time."""
         n, size = len(queries), features.sam.size
+        tokens = [self.compression(merged) for merged in features.vision.merged]
         order: list[Tensor] = []
         decoded: list[tuple[segmenter.DecodedMasks, Tensor]] = []
         coarse: list[Tensor | None] = [None] * n
         grounded: list[tuple[Tensor, Grounding]] = []
         for targets in _alike(queries.image, features.vision.grids, person):
             some = queries.pick(targets)
-            vision = torch.stack([features.vision.merged[i] for i in some.image.tolist()])
+            vision = torch.stack([tokens[i] for i in some.image.tolist()])
+            pointed = None if person is None else person.pick(targets.to(person.points.device))
+            some = self.query_parts(some, vision, pointed)
             grounding = self.grounding(some, vision)
             prompts = self.prompting(grounding, some.state, size)
             sam_features = self.modulation(features.sam.pick(some.image), grounding.cues)
-            sparse, dense = self._with_person(prompts, person, targets, size)
+            sparse, dense = self._with_person(prompts, pointed, size)
             masks = segmenter.decode_masks(self.sam, sam_features, sparse, dense)
             decoded.append((masks, self.cores(sam_features.fine, masks.logits)))
             order.append(targets)
@@ -182,15 +197,13 @@ class GeoAgentModel(PreTrainedModel):
     def _with_person(
         self,
         prompts: GroundedPrompts,
-        person: segmenter.PersonPrompts | None,
-        targets: Tensor,
+        pointed: segmenter.PersonPrompts | None,
         size: tuple[int, int],
     ) -> tuple[Tensor, Tensor | None]:
         """GPG's prompts and, behind them, what a person pointed at."""
-        if person is None:
+        if pointed is None:
             return prompts.sparse, prompts.dense
-        mine = person.pick(targets.to(person.points.device))
-        sparse, change = segmenter.embed_prompts(self.sam, mine, size)
+        sparse, change = segmenter.embed_prompts(self.sam, pointed, size)
         sparse = torch.cat([prompts.sparse, sparse.to(prompts.sparse.dtype)], dim=1)
         if change is None or prompts.dense is None:
             return sparse, prompts.dense if change is None else change
@@ -201,7 +214,9 @@ def collect_queries(states: Tensor, text: PackedText) -> TargetQueries:
     """Gather each target's words and its own state from the states [B,S,D]."""
     mask = text.word_index >= 0
     words = states[text.image[:, None], text.word_index.clamp(min=0)] * mask[..., None]
-    return TargetQueries(words, mask, states[text.image, text.query_index], text.image)
+    own = states[text.image, text.query_index.clamp(min=0)]
+    state = torch.where((text.query_index < 0)[:, None], mean_state(words, mask), own)
+    return TargetQueries(words, mask, state, text.image, text.task)
 
 
 def _alike(image: Tensor, grids: list[tuple[int, int]], person: segmenter.PersonPrompts | None) -> list[Tensor]:

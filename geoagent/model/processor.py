@@ -47,15 +47,22 @@ class GeoAgentProcessor:
         image_processor: The language model's.
         sam_processor: SAM2's.
         sizes: At which sizes they work.
+        query: What asks for a mask, see `AnswerConfig`.
     """
 
     def __init__(
-        self, tokenizer: Any, image_processor: Any, sam_processor: Sam2ImageProcessor, sizes: ImageSizeConfig
+        self,
+        tokenizer: Any,
+        image_processor: Any,
+        sam_processor: Sam2ImageProcessor,
+        sizes: ImageSizeConfig,
+        query: str = "token",
     ) -> None:
         self.tokenizer = tokenizer
         self.image_processor = image_processor
         self.sam_processor = sam_processor
         self.sizes = sizes
+        self.query = query
         self.ids = marks.add_query_tokens(tokenizer)
         chat = tokenizer.apply_chat_template(_CHAT, tokenize=False, add_generation_prompt=True)
         self._before, self._after = chat.split(_SENTINEL)
@@ -73,6 +80,7 @@ class GeoAgentProcessor:
             AutoImageProcessor.from_pretrained(mllm),
             Sam2ImageProcessor.from_pretrained(sam, subfolder=sam_subfolder),
             config.image,
+            config.answer.query,
         )
 
     def save_pretrained(self, folder: str | Path) -> None:
@@ -83,7 +91,8 @@ class GeoAgentProcessor:
 
     def with_sizes(self, **sizes: Any) -> "GeoAgentProcessor":
         """The same at other image sizes: ``with_sizes(sam=512)``."""
-        return GeoAgentProcessor(self.tokenizer, self.image_processor, self.sam_processor, replace(self.sizes, **sizes))
+        changed = replace(self.sizes, **sizes)
+        return GeoAgentProcessor(self.tokenizer, self.image_processor, self.sam_processor, changed, self.query)
 
     # ------------------------------------------------------------------------------------------------------- images
 

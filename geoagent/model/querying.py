@@ -5,7 +5,7 @@ kept (`EncodedImage`), so that a further question costs only its own words and t
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ from geoagent.model.grounding import TargetQueries
 from geoagent.model.pipeline import GeoAgentModel, ImageFeatures, SegmentedTargets, combined_score
 from geoagent.model.processor import GeoAgentProcessor
 from geoagent.model.requests import Draft, DraftTarget, Request
+from geoagent.model.tasks import task_of
 from geoagent.model.tokens import AnswerGrammar, phrase_spans
 from geoagent.types import Pixels
 
@@ -34,12 +35,14 @@ class EncodedImage:
 
 @dataclass(frozen=True)
 class _Found:
-    """A phrase that was written, and the states that ask for its mask."""
+    """A phrase that was written (or the instruction itself), and the states that ask for its mask."""
 
     request: int
     phrase: str
     words: Tensor
     """[Nt,D]."""
+    state: Tensor
+    """[D]."""
     decision_logit: Tensor
 
 
@@ -81,7 +84,7 @@ class QueryGrounder:
         found = [
             item
             for i, (answer, (words, _)) in enumerate(zip(answers, questions, strict=True))
-            for item in self._phrases(i, answer, len(words))
+            for item in self._asked_for(i, requests[i], answer, len(words))
         ]
         targets = self._segment(requests, found)
         return [
@@ -101,16 +104,28 @@ class QueryGrounder:
 
     def _grammar(self, request: Request) -> AnswerGrammar:
         config = self.model.config.answer
-        pointed = bool(request.prompts)
+        described = config.query == "description"
+        pointed = bool(request.prompts) and not described
         return AnswerGrammar(
             self.processor.ids,
             max_tokens=config.max_new_tokens,
-            max_targets=1 if pointed else config.max_targets,
+            max_targets=0 if described else 1 if pointed else config.max_targets,
             max_phrase_tokens=config.max_phrase_tokens,
             min_targets=1 if pointed else 0,
             brief=request.brief or config.style == "brief",
             may_reject=not pointed,
         )
+
+    def _asked_for(
+        self, number: int, request: Request, answer: language.WrittenAnswer, word_count: int
+    ) -> list[_Found]:
+        """What an answer asks a mask for: its phrases, or the instruction as a whole."""
+        if self.model.config.answer.query == "token":
+            return self._phrases(number, answer, word_count)
+        words = answer.question_states[:word_count]
+        phrase = request.instruction.strip() or "what was pointed at"
+        # No token decides whether it is there: only SAM2's object score does.
+        return [_Found(number, phrase, words, words.mean(dim=0), words.new_zeros(()))]
 
     def _phrases(self, request: int, answer: language.WrittenAnswer, word_count: int) -> list[_Found]:
         """The phrases of an answer that got as far as a decision."""
@@ -121,7 +136,7 @@ class QueryGrounder:
         ):
             words = torch.cat([answer.question_states[:word_count], answer.states[[*span, decision]]])
             phrase = self.processor.decode([written[i] for i in span]).strip()
-            found.append(_Found(request, phrase, words, logit))
+            found.append(_Found(request, phrase, words, words[-1], logit))
         return found
 
     def _segment(self, requests: Sequence[Request], found: Sequence[_Found]) -> list[DraftTarget]:
@@ -137,7 +152,9 @@ class QueryGrounder:
         place = {id(image): i for i, image in enumerate(images)}
         image = torch.tensor([place[id(request.encoded)] for request in asked], device=self.model.device)
         person = segmenter.stack_prompts([r.prompts for r in asked], [r.size for r in asked])
-        targets = self.model.segment_targets(_stack_words(found, image), _join_images(images), person)
+        task = torch.tensor([task_of("", r.prompts) for r in asked], device=self.model.device)
+        queries = replace(_stack_words(found, image), task=task)
+        targets = self.model.segment_targets(queries, _join_images(images), person)
         token = torch.stack([item.decision_logit for item in found])
         # Who points at something knows that it is there: the language model's opinion does not count.
         pointed = torch.tensor([bool(r.prompts) for r in asked], device=token.device)
@@ -162,7 +179,7 @@ def _stack_words(found: Sequence[_Found], image: Tensor) -> TargetQueries:
     words = torch.nn.utils.rnn.pad_sequence([item.words for item in found], batch_first=True)
     lengths = torch.tensor([len(item.words) for item in found], device=image.device)
     mask = torch.arange(words.shape[1], device=image.device) < lengths[:, None]
-    return TargetQueries(words, mask, torch.stack([item.words[-1] for item in found]), image)
+    return TargetQueries(words, mask, torch.stack([item.state for item in found]), image)
 
 
 def _join_images(images: Sequence[EncodedImage]) -> ImageFeatures:
