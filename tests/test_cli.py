@@ -329,6 +329,15 @@ def test_area_is_null_without_a_ground_size_and_known_with_one(run, scripted, ph
     assert "325 px" in run("segment", photo, "tanks")[1]
 
 
+def test_what_reading_remarked_is_said_once(run, scripted, geotiff):
+    _, out, err = run("segment", geotiff, "tanks", "--gsd", "7", "--json")
+    assert json.loads(out)["image"]["gsd_m"] == pytest.approx(2.0, rel=1e-3)
+    assert err.splitlines() == [
+        "note: the image knows its own ground size: the given one is not used",
+        "note: the sun is low",
+    ]
+
+
 def test_min_score_decides_again(run, scripted, photo):
     result = json.loads(run("segment", photo, "tanks", "--json", "--min-score", "0.95")[1])
     assert result["targets"] == [] and [t["phrase"] for t in result["absent"]] == ["storage tanks", "helipad"]

@@ -64,8 +64,8 @@ def run(args: argparse.Namespace) -> int:
     if args.min_score is not None:
         prediction = prediction.with_threshold(args.min_score)
     write_outputs(prediction, args.output, right_angles=args.right_angles)
-    for remark in (*raster.info.extra.get("remarks", ()), *prediction.warnings):
-        print(f"note: {remark}", file=sys.stderr)
+    for warning in prediction.warnings:
+        print(f"note: {warning}", file=sys.stderr)
     result = prediction.to_json()
     print(json.dumps(result, ensure_ascii=False, indent=2) if args.json else "\n".join(answer_lines(result)))
     return 0
