@@ -99,7 +99,7 @@ class BoxGrounder:
         targets = tuple(_united(label, [masks[i] for i in members]) for label, members in groups.items())
         if not targets:
             blank = torch.full(tuple(4 * side for side in request.encoded.sam.size), -10.0)
-            targets = (DraftTarget(phrase=request.instruction.strip(), score=0.0, logits=blank),)
+            targets = (DraftTarget(phrase=mark_free(request.instruction.strip()), score=0.0, logits=blank),)
             return Draft(f"Nothing fits {OPEN}{targets[0].phrase}{CLOSE}{REJ}.", targets, len(written.tokens))
         found = ", ".join(f"{len(groups[t.phrase])} {OPEN}{t.phrase}{CLOSE}{SEG}" for t in targets)
         return Draft(f"Found: {found}.", targets, len(written.tokens))
@@ -114,7 +114,7 @@ class BoxGrounder:
             masks=request.prompts.masks,
         )
         mask = self._decode(request.encoded, [normal])[0]
-        phrase = request.instruction.strip() or "the marked object"
+        phrase = mark_free(request.instruction.strip()) or "the marked object"
         target = DraftTarget(phrase=phrase, score=mask.score, logits=mask.logits)
         return Draft(f"Here: {OPEN}{phrase}{CLOSE}{SEG}.", (target,), 0)
 

@@ -85,3 +85,11 @@ def test_settings_of_single_stages_are_replaced_in_a_copy():
 def test_the_papers_settings_are_the_default():
     assert (GroundingConfig().context_tokens, GeoAgentConfig().prompting.sparse_tokens) == (6, 9)
     assert GeoAgentConfig().modulation.levels == (0, 1, 2)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_the_whole_says_whether_the_language_model_is_tied(tied, tmp_path):
+    """Adapters of single tokens ask the configuration of the whole model."""
+    saved = GeoAgentConfig(mllm_config(tiny_tokenizer(), "qwen3_vl", tied=tied), sam_config(), **tiny_parts())
+    saved.save_pretrained(tmp_path)
+    assert saved.tie_word_embeddings is GeoAgentConfig.from_pretrained(tmp_path).tie_word_embeddings is tied
