@@ -1,0 +1,176 @@
+"""Masks too large to hold: rasters on disk, written row by row and read by window."""
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import rasterio
+from numpy.lib.mixins import NDArrayOperatorsMixin
+from numpy.typing import NDArray
+from rasterio.errors import NotGeoreferencedWarning
+from rasterio.windows import Window
+
+from geoagent.geo.georef import affine_of, has_place
+from geoagent.types import Box, ImageInfo, Mask
+
+UNSEEN = int(np.iinfo(np.uint32).max)
+"""In rasters of ids: not looked at."""
+BLOCK = 512
+_STRIP = 1024
+"""Rows that are read at once where a whole mask is gone through."""
+
+Ids = NDArray[np.uint32]
+
+
+@dataclass(frozen=True, eq=False)
+class MaskFile(NDArrayOperatorsMixin):
+    """A part of a raster of ids as a mask: on where ``low <= id <= high``.
+
+    It answers to what is asked of a bool array [H,W] (shape, slices, ``any``, ``sum``, arithmetic), reading no more
+    than that needs; ``np.asarray`` reads all of it.
+    """
+
+    path: Path
+    window: Box
+    low: int = 1
+    high: int = UNSEEN - 1
+    count: int | None = None
+    """Number of pixels that are on, where it is known."""
+    keep: object = field(default=None, repr=False)
+    """Whatever must live as long as the file is needed, such as its temporary folder."""
+
+    ndim = 2
+    dtype = np.dtype(np.bool_)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """``(H, W)``."""
+        x0, y0, x1, y1 = self.window
+        return y1 - y0, x1 - x0
+
+    @property
+    def size(self) -> int:
+        """Number of pixels, on or off."""
+        return self.shape[0] * self.shape[1]
+
+    def read(self, window: Box) -> Mask:
+        """bool [h,w] of the window (x0, y0, x1, y1), counted from the corner of this mask."""
+        x0, y0, x1, y1 = window
+        left, top = self.window[:2]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            with rasterio.open(self.path) as raster:
+                ids: Ids = raster.read(1, window=Window(left + x0, top + y0, x1 - x0, y1 - y0))
+        return np.asarray((ids >= self.low) & (ids <= self.high))
+
+    def strips(self) -> Iterator[tuple[Box, Mask]]:
+        """All of it, some rows at a time: the window, and bool [h,w]."""
+        height, width = self.shape
+        for y in range(0, height, _STRIP):
+            window = (0, y, width, min(height, y + _STRIP))
+            yield window, self.read(window)
+
+    def any(self, axis: int | None = None) -> Any:
+        """As that of an array."""
+        if axis is None:
+            return bool(self.count) if self.count is not None else any(bool(strip.any()) for _, strip in self.strips())
+        if axis == 1:
+            return np.concatenate([strip.any(axis=1) for _, strip in self.strips()])
+        columns = np.zeros(self.shape[1], dtype=np.bool_)
+        for _, strip in self.strips():
+            columns |= strip.any(axis=0)
+        return columns
+
+    def all(self) -> bool:
+        """As that of an array."""
+        return self.sum() == self.size
+
+    def sum(self) -> int:
+        """Number of pixels that are on."""
+        if self.count is not None:
+            return self.count
+        return sum(int(np.count_nonzero(strip)) for _, strip in self.strips())
+
+    def __getitem__(self, key: Any) -> Any:
+        rows, columns = key if isinstance(key, tuple) and len(key) == 2 else (key, slice(None))
+        if not (isinstance(rows, slice) and isinstance(columns, slice)):
+            return np.asarray(self)[key]
+        y0, y1, step_y = rows.indices(self.shape[0])
+        x0, x1, step_x = columns.indices(self.shape[1])
+        if step_x < 0 or step_y < 0 or x1 <= x0 or y1 <= y0:
+            return np.asarray(self)[key]
+        return self.read((x0, y0, x1, y1))[::step_y, ::step_x]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        whole = self.read((0, 0, self.shape[1], self.shape[0]))
+        return whole if dtype is None else whole.astype(dtype)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        arrays = [np.asarray(value) if isinstance(value, MaskFile) else value for value in inputs]
+        return getattr(ufunc, method)(*arrays, **options)
+
+
+class IdWriter:
+    """Writes a raster of ids from the top down into a tiled, compressed GeoTIFF on the grid of an image."""
+
+    def __init__(self, path: Path, info: ImageInfo) -> None:
+        profile: dict[str, Any] = {
+            "driver": "GTiff",
+            "width": info.width,
+            "height": info.height,
+            "count": 1,
+            "dtype": "uint32",
+            "compress": "deflate",
+            "zlevel": 1,
+            "nodata": UNSEEN,
+            "bigtiff": "if_safer",
+        }
+        if info.width > BLOCK and info.height > BLOCK:
+            profile |= {"tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK}
+        if has_place(info):
+            profile |= {"crs": info.crs, "transform": affine_of(info)}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            self._out = rasterio.open(path, "w", **profile)
+        self._waiting: list[Ids] = []
+        self._row = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if error is None:
+                self._flush(sum(len(rows) for rows in self._waiting))
+        finally:
+            self._out.close()
+
+    def write(self, ids: Ids) -> None:
+        """The next rows, uint32 [h,W]. Only whole blocks go to the file: none is ever compressed twice."""
+        self._waiting.append(ids)
+        ready = sum(len(rows) for rows in self._waiting) // BLOCK * BLOCK
+        if ready:
+            self._flush(ready)
+
+    def _flush(self, count: int) -> None:
+        rows = np.concatenate(self._waiting) if self._waiting else np.zeros((0, self._out.width), np.uint32)
+        if count:
+            self._out.write(rows[:count], 1, window=Window(0, self._row, self._out.width, count))
+        self._row += count
+        self._waiting = [rows[count:].copy()]
+
+
+def read_ids(path: Path, step: int = BLOCK) -> Iterator[tuple[int, Ids]]:
+    """A raster of ids from the top down: the first row, and uint32 [h,W]."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with rasterio.open(path) as raster:
+            for y in range(0, raster.height, step):
+                height = min(step, raster.height - y)
+                yield y, raster.read(1, window=Window(0, y, raster.width, height))
