@@ -11,12 +11,13 @@ from typing import Any, Literal
 
 import torch
 from torch import nn
-from transformers import AutoConfig, BitsAndBytesConfig, Sam2Config, Sam2Model
+from transformers import AutoConfig, BitsAndBytesConfig, Sam2Config, Sam2ImageProcessor, Sam2Model
 
 from geoagent.model import mllm as language
 from geoagent.model.configuration import GeoAgentConfig
 from geoagent.model.pipeline import GeoAgentModel
 from geoagent.model.processor import GeoAgentProcessor
+from geoagent.model.sam_checkpoint import image_processor_for, is_original, load_original
 from geoagent.types import GeoAgentError
 
 STAGES = ("grounding", "prompting", "modulation", "cores", "query_parts", "interaction", "compression")
@@ -30,19 +31,22 @@ def from_stock(
 
     Args:
         mllm: A Qwen3-VL or Qwen2.5-VL checkpoint.
-        sam: A SAM2 or SAM2.1 checkpoint.
+        sam: A SAM2 or SAM2.1 checkpoint; a file in the original format (``.pt``) too.
         dtype: Of the weights; None: as saved.
         quantize: Of the language model only; the decoder and our stages never are.
         parts: Settings of our stages, see `GeoAgentConfig`.
     """
     mllm_config = AutoConfig.from_pretrained(mllm)
-    config = GeoAgentConfig(mllm_config, Sam2Config.from_pretrained(sam), **parts)
-    processor = GeoAgentProcessor.from_stock(mllm, sam, config)
+    original = load_original(sam, dtype=dtype) if is_original(sam) else None
+    config = GeoAgentConfig(mllm_config, original.config if original else Sam2Config.from_pretrained(sam), **parts)
+    images = image_processor_for(config.sam_config) if original else Sam2ImageProcessor.from_pretrained(sam)
+    processor = GeoAgentProcessor.from_stock(mllm, images, config)
     with torch.device("meta"):
         model = GeoAgentModel(config)
     extra: dict[str, Any] = {} if quantize is None else {"quantization_config": quantization(quantize)}
     model.mllm = language.mllm_class(mllm_config.model_type).from_pretrained(mllm, dtype=dtype or "auto", **extra)
-    model.sam = Sam2Model.from_pretrained(sam, config=config.sam_config, dtype=dtype or "auto")
+    model.sam = original or Sam2Model.from_pretrained(sam, dtype=dtype or "auto")
+    model.sam.mask_decoder.dynamic_multimask_via_stability = False  # see `segmenter.prepare_sam`
     for stage in STAGES:
         module = getattr(model, stage).to_empty(device="cpu")
         module.apply(model._init_weights)
@@ -63,7 +67,7 @@ def from_folder(
 
 def quantization(bits: str) -> BitsAndBytesConfig:
     """4- or 8-bit weights for the language model; everything that draws masks stays as it is."""
-    # Patterns from the start of a module's full name, which has a prefix more in our own checkpoints than in stock ones.
+    # Patterns match from the start of a full name, which is longer by a prefix in our checkpoints than in stock ones.
     untouched = [*STAGES, "sam", "lm_head", r"(.*\.)?visual"]
     if bits == "4bit":
         return BitsAndBytesConfig(

@@ -70,15 +70,15 @@ class GeoAgentProcessor:
     @classmethod
     def from_pretrained(cls, folder: str | Path, config: GeoAgentConfig) -> "GeoAgentProcessor":
         """Read what `save_pretrained` wrote."""
-        return cls.from_stock(str(folder), str(folder), config, sam_subfolder=SAM_FOLDER)
+        return cls.from_stock(str(folder), Sam2ImageProcessor.from_pretrained(folder, subfolder=SAM_FOLDER), config)
 
     @classmethod
-    def from_stock(cls, mllm: str, sam: str, config: GeoAgentConfig, *, sam_subfolder: str = "") -> "GeoAgentProcessor":
-        """Tokenizer and image processor of a Qwen-VL checkpoint, image processor of a SAM2 checkpoint."""
+    def from_stock(cls, mllm: str, sam: Sam2ImageProcessor, config: GeoAgentConfig) -> "GeoAgentProcessor":
+        """Tokenizer and image processor of a Qwen-VL checkpoint beside the image processor of SAM2."""
         return cls(
             AutoTokenizer.from_pretrained(mllm),
             AutoImageProcessor.from_pretrained(mllm),
-            Sam2ImageProcessor.from_pretrained(sam, subfolder=sam_subfolder),
+            sam,
             config.image,
             config.answer.query,
         )

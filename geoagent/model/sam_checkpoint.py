@@ -201,9 +201,14 @@ def _check_fit(path: str | Path, model: Sam2Model, converted: Mapping[str, Tenso
 def convert_checkpoint(path: str | Path, folder: str | Path, config: Sam2Config | None = None) -> Sam2Model:
     """Write an original checkpoint as a folder that ``from_pretrained`` reads (config, processor, safetensors)."""
     model = load_original(path, config)
-    side = int(model.config.prompt_encoder_config.image_size)
-    quarter = side // 4
-    images = Sam2ImageProcessor(size={"height": side, "width": side}, mask_size={"height": quarter, "width": quarter})
+    images = image_processor_for(model.config)
     model.save_pretrained(folder)
-    Sam2Processor(image_processor=images, target_size=side).save_pretrained(folder)
+    Sam2Processor(image_processor=images, target_size=images.size["height"]).save_pretrained(folder)
     return model
+
+
+def image_processor_for(config: Sam2Config) -> Sam2ImageProcessor:
+    """The stock image processor at the size of a configuration."""
+    side = int(config.prompt_encoder_config.image_size)
+    quarter = side // 4
+    return Sam2ImageProcessor(size={"height": side, "width": side}, mask_size={"height": quarter, "width": quarter})

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from transformers import Sam2Config, Sam2ImageProcessor, Sam2Model
 
 from geoagent.model import sam as sam_path
+from geoagent.model.checkpoint import from_stock
 from geoagent.model.sam_checkpoint import (
     SIZES,
     HieraSize,
@@ -263,7 +264,10 @@ def test_a_converted_folder_is_read_by_transformers(checkpoint: Path, ours: Sam2
 
 @pytest.mark.slow
 def test_the_command_converts_a_checkpoint_of_full_size(
-    image: np.ndarray, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    image: np.ndarray,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    stock_folders: dict[str, tuple[Path, Path]],
 ) -> None:
     """SAM2.1 tiny as published, 1024 pixels and video parts included, with random weights: file, folder, same mask."""
     from sam2.build_sam import build_sam2
@@ -285,6 +289,11 @@ def test_the_command_converts_a_checkpoint_of_full_size(
     answer = ours_predict(ours, predictor._transforms(image)[None], point, image.shape[:2])
     torch.testing.assert_close(answer.logits[0].clamp(-32, 32), torch.from_numpy(low[0]), atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(answer.iou, torch.from_numpy(iou), atol=1e-5, rtol=1e-4)
+    # The file itself may stand where a SAM2 folder does.
+    model, processor = from_stock(str(stock_folders["qwen3_vl"][0]), str(tmp_path / "sam2.1_hiera_tiny.pt"))
+    again = ours_predict(model.sam, predictor._transforms(image)[None], point, image.shape[:2])
+    torch.testing.assert_close(again.logits, answer.logits)
+    assert processor.sam_processor.size["height"] == 1024
 
 
 def test_dtype_of_the_weights(checkpoint: Path) -> None:
