@@ -25,37 +25,37 @@ class Demo:
 DEMOS = (
     Demo(
         name="port",
-        what="a port with tank farms and a quay",
+        what="a port with tanks, ships and containers",
         questions=(
             "Where is fuel kept?",
             "Segment the ships and the helipad.",
-            "Which vessels are moored at the quay?",
-            "How large is the sea surface?",
+            "Which machines load and unload the ships?",
+            "How large is the water surface?",
         ),
     ),
     Demo(
         name="airport",
-        what="an apron with airplanes, hangars and parking",
-        questions=("Segment the airplanes.", "Where do passengers leave their cars?", "Show the largest airplane."),
+        what="an apron with airplanes, hangars and parking lots",
+        questions=("Segment the airplanes.", "Where do people leave their cars?", "Show the red airplane."),
     ),
     Demo(
         name="town",
-        what="streets, a soccer field, parking lots and roofs",
+        what="a park, a soccer field, helipads on roofs, a roundabout",
         questions=(
             "Where could a helicopter land safely?",
-            "Where can children play ball games?",
-            "Segment the buildings and the swimming pools.",
+            "Where can people play ball games?",
+            "Segment the buildings and the lakes.",
         ),
     ),
     Demo(
         name="flood",
         what="a flooded quarter of a town",
-        questions=("Which parts are under water?", "Segment the buildings.", "Which roads can still be used?"),
+        questions=("Which parts are under water?", "Segment the buildings.", "Where are vehicles?"),
     ),
     Demo(
         name="farm",
-        what="fields, greenhouses, orchards and solar panels",
-        questions=("Where are vegetables grown under glass?", "Segment the solar panels.", "Where is the farmland?"),
+        what="fields, greenhouses, solar panels and woods",
+        questions=("Where are vegetables grown under cover?", "Segment the solar panels.", "Where is the farmland?"),
     ),
 )
 

@@ -143,6 +143,12 @@ def test_version(run):
     assert run("--version") == (0, f"geoagent {__version__}\n", "")
 
 
+def test_help_names_every_kind_of_output(run):
+    from geoagent.geo.export import SUFFIXES
+
+    assert set(SUFFIXES) <= set(run("segment", "--help")[1].replace(";", " ").split())
+
+
 def test_module_can_be_run():
     done = subprocess.run([sys.executable, "-m", "geoagent", "--version"], capture_output=True, text=True, check=False)
     assert done.returncode == 0 and done.stdout.startswith("geoagent ")

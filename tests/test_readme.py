@@ -80,7 +80,7 @@ def test_chat_greets_as_the_readme_says(capsys, monkeypatch):
 
     assert terminal.HELP in README
     first = terminal.choose_images([])[0]
-    assert f"a port with tank farms and a quay (geoagent/assets/{first.path.name})" in README
+    assert f"a port with tanks, ships and containers (geoagent/assets/{first.path.name})" in README
     assert first.what in README and first.questions[0] in README
 
 

@@ -19,11 +19,16 @@ from geoagent.geo.overlay import draw_overlay
 from geoagent.types import AnnotatedScene, ImageInfo, Instance, Prediction, Target
 
 SIDE = 640
-SCENES = {"port": ("port", 25), "airport": ("airport", 26), "town": ("town", 24), "flood": ("flooded", 34),
-          "farm": ("farmland", 24)}  # fmt: skip
+SCENES = {
+    "port": ("port", 277),
+    "airport": ("airport", 109),
+    "town": ("town", 108),
+    "flood": ("flooded", 128),
+    "farm": ("farmland", 157),
+}
 """Landscape and seed of each."""
 FIGURE = Path("docs/images/labelled-port.jpg")
-FIGURE_CLASSES = ("storage tank", "ship", "road")
+FIGURE_CLASSES = ("storage tank", "ship", "shipping container")
 
 
 def write_compressed(scene: AnnotatedScene, path: Path) -> None:

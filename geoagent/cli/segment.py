@@ -19,7 +19,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("image", metavar="IMAGE", help="GeoTIFF, JPEG, PNG, JP2 or WebP file")
     parser.add_argument("text", metavar="TEXT", nargs="?", default="", help='the question: "Where is fuel kept?"')
     parser.add_argument(
-        "-o", "--output", metavar="FILE", type=Path, action="append", default=[], help="its suffix says what to write"
+        "-o",
+        "--output",
+        metavar="FILE",
+        type=Path,
+        action="append",
+        default=[],
+        help=".json .png .html .tif .ids.tif .geojson .gpkg .parquet .shp .coco.json; may be repeated",
     )
     parser.add_argument("--right-angles", action="store_true", help="square up the outlines of vectors (buildings)")
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
