@@ -4,9 +4,8 @@ Sums are divided by counts over all ranks and accumulated batches, so that one r
 none do what a single rank with ten would.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -115,6 +114,7 @@ def target_losses(output: ModelOutputs, batch: TrainBatch) -> dict[str, Tensor]:
         "cores": cores.sum(),
         "coarse": _coarse(output, masks, weight),
         "consistency": _consistency(output),
+        **({} if output.seg_attention is None else {"spatial": _spatial(output, output.seg_attention, masks)}),
     }
 
 
@@ -145,25 +145,19 @@ def _consistency(output: ModelOutputs) -> Tensor:
     return total
 
 
+def _spatial(output: ModelOutputs, looks: Sequence[Tensor], masks: Tensor) -> Tensor:
+    total = output.queries.state.new_zeros((), dtype=torch.float)
+    for targets, _ in output.targets.grounding:
+        attention = torch.stack([looks[i] for i in targets.tolist()])
+        cover = losses.area_average(masks[targets], (int(attention.shape[1]), int(attention.shape[2])))
+        # What is smaller than a token still has the token that it covers most.
+        inside = cover / cover.amax(dim=(1, 2), keepdim=True).clamp(min=1e-6)
+        total = total + losses.spatial_attention(attention.flatten(1), inside.flatten(1)).sum()
+    return total
+
+
 def weighted(sums: Mapping[str, Tensor], counts: Counts, config: LossConfig) -> tuple[Tensor, dict[str, Tensor]]:
     """The number to minimise, and each loss divided by its count (for the log)."""
     means = {name: value / max(getattr(counts, _DIVISOR[name]), 1.0) for name, value in sums.items()}
     total = torch.stack([getattr(config, name) * value.float() for name, value in means.items()]).sum()
     return total, {name: value.detach() for name, value in means.items()}
-
-
-def to_device(batch: TrainBatch, device: torch.device) -> TrainBatch:
-    """The batch with all its tensors on ``device``."""
-    return cast(TrainBatch, _moved(batch, device))
-
-
-def _moved(value: object, device: torch.device) -> object:
-    if isinstance(value, Tensor):
-        return value.to(device, non_blocking=True)
-    if hasattr(value, "__dataclass_fields__") and any(_holds_tensors(getattr(value, f.name)) for f in fields(value)):  # type: ignore[arg-type]
-        return type(value)(**{f.name: _moved(getattr(value, f.name), device) for f in fields(value)})  # type: ignore[arg-type]
-    return value
-
-
-def _holds_tensors(value: object) -> bool:
-    return isinstance(value, Tensor) or (hasattr(value, "__dataclass_fields__") and not isinstance(value, type))

@@ -37,6 +37,8 @@ def build_start(config: TrainConfig, precision: str = "no") -> Start:
         checkpoint.freeze(model, base.trained)
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise GeoAgentError(f"{config.name}: model.trained names no parameter: {', '.join(base.trained)}")
+    if config.loss.spatial and not model.config.switches.spatial_layers:
+        raise GeoAgentError(f"{config.name}: loss.spatial needs the layers to supervise: set switches.spatial_layers")
     if config.gradient_checkpointing:
         model.mllm.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     return Start(model, processor, adapter)

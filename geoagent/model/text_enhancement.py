@@ -55,7 +55,8 @@ class TextEnhancement(nn.Module):
         context = torch.where(task == Task.INTERACTIVE, self._fused(E, person), context)
         words = queries.words + self.write(self.norm(self.dropout(context + self.mix(E))))
         words = words * queries.mask[..., None]
-        return replace(queries, words=words, state=words[torch.arange(len(queries)), queries.last])
+        own = torch.arange(len(queries), device=words.device), queries.last
+        return replace(queries, words=words, state=words[own])
 
     def _fused(self, words: Tensor, person: PersonPrompts | None) -> Tensor:
         """[N,Nt,d] of the words [N,Nt,d] and the mean of the marks; an outline alone has none."""
