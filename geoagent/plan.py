@@ -61,11 +61,12 @@ class Query:
             for anchor in condition.anchors:
                 yield from anchor.nouns()
 
-    def needs_metres(self) -> bool:
-        """Whether a condition cannot be judged without the ground size."""
-        return any(
-            c.unit in ("m", "m2") or any(anchor.needs_metres() for anchor in c.anchors) for c in self.conditions
-        )
+    def units(self) -> Iterator[str]:
+        """The units that conditions are given in."""
+        for condition in self.conditions:
+            yield condition.unit
+            for anchor in condition.anchors:
+                yield from anchor.units()
 
 
 def plan_question(text: str) -> tuple[Query, ...]:
@@ -110,7 +111,14 @@ _SPELLINGS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\b(left|right|top|bottom|upper|lower)-most\b"), r"\1most"),
     (re.compile(r"\b(?:image|picture|photo|scene|map|frame)\b"), "image"),
 )
-_UNITS = {"m": ("m", 1.0), "km": ("m", 1e3), "m2": ("m2", 1.0), "ha": ("m2", 1e4), "km2": ("m2", 1e6), "px": ("px", 1.0)}
+_UNITS = {
+    "m": ("m", 1.0),
+    "km": ("m", 1e3),
+    "m2": ("m2", 1.0),
+    "ha": ("m2", 1e4),
+    "km2": ("m2", 1e6),
+    "px": ("px", 1.0),
+}
 _COUNTS = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10}
 _LEADING = re.compile(
     r"^(?:(?:the|a|an|all|every|each|any|only|just|those|these|some|of|single|other|whatever|whichever|visible)\s+)+"
@@ -169,8 +177,8 @@ _FURTHER: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("size", "above"): ("{x} of more than {n} {unit}", "{x} of at least {n} {unit}", "{x} with more than {n} {unit}"),
     ("size", "below"): ("{x} of less than {n} {unit}", "{x} of at most {n} {unit}", "{x} with less than {n} {unit}"),
     ("relation", "near"): (
-        "{x} by {anchor}", "{x} around {anchor}", "{x} at {anchor}", "{x} beside {anchor}", "{x} in the vicinity of {anchor}",
-        "{x} close to {anchor}", "{x} adjacent to {anchor}",
+        "{x} by {anchor}", "{x} around {anchor}", "{x} at {anchor}", "{x} beside {anchor}",
+        "{x} in the vicinity of {anchor}", "{x} close to {anchor}", "{x} adjacent to {anchor}",
     ),
     ("relation", "nearest"): ("{x} nearest {anchor}", "{x} nearest to {anchor}", "{count} {x} nearest to {anchor}"),
     ("relation", "inside"): ("{x} in {anchor}", "{x} inside of {anchor}"),
@@ -187,7 +195,8 @@ _FURTHER: Mapping[tuple[str, str], tuple[str, ...]] = {
 }  # fmt: skip
 """What people also say, besides the wordings that the model is trained on."""
 _SPLICED = re.compile(
-    r"^(?:which|what|how many)(?: of the)? (?P<x>.+?) (?:are there|is there|are|is|lie|lies|stand|stands) (?P<y>(?!there\b).+)$"
+    r"^(?:which|what|how many)(?: of the)? (?P<x>.+?) "
+    r"(?:are there|is there|are|is|lie|lies|stand|stands) (?P<y>(?!there\b).+)$"
 )
 """Questions with the verb inside the noun phrase: "which buildings are near the river"."""
 
@@ -222,7 +231,8 @@ def _request_patterns() -> tuple[re.Pattern[str], ...]:
         *phrasing.contents("reference")["questions"],
         *phrasing.contents("count")["questions"],
         "where {are} {x}", "which {x} {are} there", "how many of {x} {are} there", "what {are} {x}",
-        "{are} there {x}", "show me where {x} {are}", "mark {x}", "map {x}", "measure {x}", "show {x}", "list {x}", "count {x}",
+        "{are} there {x}", "show me where {x} {are}", "mark {x}", "map {x}", "measure {x}",
+        "show {x}", "list {x}", "count {x}",
     ]  # fmt: skip
     said = dict.fromkeys(normal(text) for text in texts)
     ordered = sorted(said, key=lambda text: -len(re.sub(r"\{\w+\}", "", text)))
@@ -325,12 +335,15 @@ def _condition(wording: _Wording, groups: Mapping[str, str | None], anchors: tup
         return Condition("beside", side={"above": "top", "below": "bottom"}[key], anchors=anchors)
     if key in ("within_m", "beyond_m"):
         unit, factor = _UNITS[groups.get("unit") or "m"]
-        return Condition("within" if key == "within_m" else "beyond", amount=amount * factor, unit=unit, anchors=anchors)
+        return Condition(
+            "within" if key == "within_m" else "beyond", amount=amount * factor, unit=unit, anchors=anchors
+        )
     return Condition(_RELATIONS[key], count=count, anchors=anchors)
 
 
 _SIZES: Mapping[str, Kind] = {
-    "largest": "largest", "smallest": "smallest", "large": "large", "small": "small", "above": "above", "below": "below",
+    "largest": "largest", "smallest": "smallest", "large": "large", "small": "small",
+    "above": "above", "below": "below",
 }  # fmt: skip
 _RELATIONS: Mapping[str, Kind] = {
     "near": "near", "nearest": "nearest", "inside": "on", "on_top": "on", "along": "along", "between": "between",

@@ -8,13 +8,15 @@ model.segment_batch([("a.png", "…"), ("b.png", "…")])    # many images toget
 
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from geoagent.geo.raster import Raster, read_image
+from geoagent.geo.raster import Raster, Scene, read_image
 from geoagent.model.instances import resize_logits, split_instances
 from geoagent.model.pipeline import GeoAgentModel
 from geoagent.model.processor import GeoAgentProcessor
@@ -85,6 +87,9 @@ class Predictor:
         scribbles: Sequence[Sequence[Sequence[float]]] = (),
         masks: Sequence[Mask] = (),
         brief: bool = False,
+        tiled: bool | None = None,
+        work: str | Path | None = None,
+        threshold: float | None = None,
         **reading: Any,
     ) -> Prediction:
         """Ask one question about one image.
@@ -97,10 +102,21 @@ class Predictor:
             scribbles: Polylines of ``(x, y)`` in pixels.
             masks: bool [H,W], rough outlines.
             brief: Phrases only, without sentences: faster.
+            tiled: Look at the image tile by tile, see `geoagent.large`; None: where it is large or very long.
+            work: Folder where a tiled run keeps what it has, to go on after it was stopped.
+            threshold: Score from which on something counts as found; None: that of the model.
             reading: Bands, region, stretch …, see `geoagent.geo.raster.read_image`.
         """
-        session = self.open(image, **reading)
-        return session.ask(text, points=points, boxes=boxes, scribbles=scribbles, masks=masks, brief=brief)
+        from geoagent.large import HeldImage, is_large, segment_large, segment_pointed
+
+        prompts = make_prompts(points, boxes, scribbles, masks)
+        with nullcontext(HeldImage(image)) if isinstance(image, Raster) else Scene(image, **reading) as scene:
+            if not (is_large(scene.info, self.model.config.image) if tiled is None else tiled):
+                prediction = self.open(scene.read()).ask(text, prompts=prompts, brief=brief)
+                return prediction if threshold is None else prediction.with_threshold(threshold)
+            if prompts:
+                return segment_pointed(self, scene, text, prompts, brief=brief, threshold=threshold)
+            return segment_large(self, scene, text, brief=brief, work=work, threshold=threshold)
 
     def segment_batch(self, questions: Sequence[tuple[Any, str]], *, brief: bool = False) -> list[Prediction]:
         """Answer many ``(image, text)`` at once: one pass of each network over up to eight of them."""
@@ -139,20 +155,24 @@ class Predictor:
         seconds = (time.perf_counter() - began) / max(len(asked), 1)
         return [replace(prediction, seconds=seconds) for prediction in predictions]
 
+    def caveats(self) -> tuple[str, ...]:
+        """What to say with every answer of this model."""
+        if self.model.config.trained or not self.grounder.needs_training:
+            return ()
+        return (f"{self.name} has untrained weights: its answers mean nothing",)
+
     def _prediction(self, draft: Draft, raster: Raster, text: str) -> Prediction:
-        warnings = [*raster.info.extra.get("remarks", ()), *draft.warnings]
-        if not self.model.config.trained and self.grounder.needs_training:
-            warnings.append(f"{self.name} has untrained weights: its answers mean nothing")
+        warnings = (*raster.info.extra.get("remarks", ()), *draft.warnings, *self.caveats())
         return Prediction(
             answer=plain_answer(draft.marked_answer),
             marked_answer=draft.marked_answer,
-            candidates=tuple(_target(t, raster) for t in draft.targets),
+            candidates=tuple(finish_target(t, raster) for t in draft.targets),
             image=raster.info,
             instruction=text,
             model=self.name,
             threshold=self.model.config.score.threshold,
             tokens=draft.tokens,
-            warnings=tuple(warnings),
+            warnings=warnings,
             pixels=raster.pixels,
             valid=raster.valid,
         )
@@ -210,7 +230,7 @@ def make_prompts(
     )
 
 
-def _target(draft: DraftTarget, raster: Raster) -> Target:
+def finish_target(draft: DraftTarget, raster: Raster) -> Target:
     """Bring a draft to the image's own size and tell its objects apart."""
     size = raster.info.size
     logits = resize_logits(draft.logits[None], size)[0]

@@ -135,7 +135,8 @@ class Target:
     score: float
     """Calibrated probability that the thing is there and that the mask is it."""
     mask: Mask
-    """bool [H,W] at the image's own size."""
+    """bool [H,W] at the image's own size; in images of more than 8,192 pixels a side a
+    `geoagent.geo.mask_file.MaskFile`, which answers to the same calls but stays on disk."""
     instances: tuple[Instance, ...] = ()
     coarse: NDArray[np.float32] | None = None
     """Where the grounding looked: probabilities on the vision-token grid, float32 [Hv,Wv]."""
@@ -179,6 +180,8 @@ class Prediction:
     tokens: int = 0
     """Tokens that the language model wrote."""
     warnings: tuple[str, ...] = ()
+    holes: tuple[Box, ...] = ()
+    """Parts of a large image that could not be looked at, also after a second try."""
     pixels: Pixels | None = field(default=None, repr=False)
     """uint8 [H,W,3]: what was looked at, for pictures of the answer; None: read again from ``image.path``."""
     valid: Mask | None = field(default=None, repr=False)

@@ -56,7 +56,9 @@ class SeamMerger:
         self._boxes: list[NDArray[np.int64]] = []
         self._pairs: list[NDArray[np.int64]] = []
 
-    def label(self, mask: Mask, probability: NDArray[np.float32], left: int, top: int, own: Labels | None = None) -> Ids:
+    def label(
+        self, mask: Mask, probability: NDArray[np.float32], left: int, top: int, own: Labels | None = None
+    ) -> Ids:
         """Number the objects of a block.
 
         Args:
@@ -91,7 +93,9 @@ class SeamMerger:
         """
         if agreement is None:
             steps = (0, 1, -1)
-            lines = [(first[max(0, -s) : len(first) - max(0, s)], second[max(0, s) : len(second) + min(0, s)]) for s in steps]
+            lines = [
+                (first[max(0, -s) : len(first) - max(0, s)], second[max(0, s) : len(second) + min(0, s)]) for s in steps
+            ]
             pairs = np.concatenate([np.stack(line, axis=1) for line in lines])
             pairs = np.unique(pairs[_labelled(pairs)], axis=0)
         else:
@@ -102,7 +106,8 @@ class SeamMerger:
     def merge(self, min_area: int) -> Things:
         """The objects of the whole; those of fewer pixels than ``min_area`` are noise unless nothing else is there."""
         if not self._count:
-            return Things(np.zeros(1, np.uint32), *(np.zeros(s, np.int64) for s in (0, (0, 4))), *_nothing())
+            none, nowhere = np.zeros(0, np.int64), np.zeros((0, 4), np.int64)
+            return Things(np.zeros(1, np.uint32), none, nowhere, np.zeros((0, 2)), np.zeros(0))
         pairs = np.concatenate([np.zeros((0, 2), np.int64), *self._pairs]) - 1
         links = sparse.coo_matrix((np.ones(len(pairs), np.bool_), pairs.T), shape=(self._count, self._count))
         count, group = connected_components(links, directed=False)
@@ -117,11 +122,9 @@ class SeamMerger:
         number = np.zeros(count, dtype=np.uint32)
         number[kept] = np.arange(1, len(kept) + 1)
         means = sums[kept, 1:] / sums[kept, :1]
-        return Things(np.concatenate([[0], number[group]]).astype(np.uint32), area[kept], boxes[kept], means[:, :2], means[:, 2])
-
-
-def _nothing() -> tuple[Floats, Floats]:
-    return np.zeros((0, 2)), np.zeros(0)
+        return Things(
+            np.concatenate([[0], number[group]]).astype(np.uint32), area[kept], boxes[kept], means[:, :2], means[:, 2]
+        )
 
 
 def _labelled(pairs: NDArray[np.integer]) -> Mask:

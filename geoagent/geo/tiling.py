@@ -51,7 +51,9 @@ class Axis:
     @cached_property
     def cuts(self) -> tuple[int, ...]:
         """Where the territories of the tiles begin, and the end of the last."""
-        between = [(first + self.tile + second) // 2 for first, second in zip(self.starts, self.starts[1:], strict=False)]
+        between = [
+            (first + self.tile + second) // 2 for first, second in zip(self.starts, self.starts[1:], strict=False)
+        ]
         return (0, *between, self.length)
 
     def territory(self, k: int) -> tuple[int, int]:
@@ -106,10 +108,16 @@ class TileGrid:
     across: Axis
 
     @classmethod
-    def cover(cls, size: tuple[int, int], side: int, overlap: float = OVERLAP) -> "TileGrid":
-        """Tiles of ``side`` pixels over an image of ``size`` (height, width)."""
-        shared = max(2, round(side * overlap))
-        return cls(*(Axis(length, min(side, length), shared) for length in size))
+    def cover(cls, size: tuple[int, int], side: int, *, max_aspect: float = np.inf) -> "TileGrid":
+        """Tiles of ``side`` pixels over an image of ``size`` (height, width).
+
+        Tiles of a narrow image are at most ``max_aspect`` times as long as it is wide.
+        """
+        longest = max(1, int(min(side, min(size) * max_aspect)))
+        tiles = [min(longest, length) for length in size]
+        return cls(
+            *(Axis(length, tile, max(2, round(tile * OVERLAP))) for length, tile in zip(size, tiles, strict=True))
+        )
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -75,7 +75,7 @@ class _PhraseRun:
         mask = (logits > 0) & seen
         self._note(rows[tile.row][tile.column], int(np.count_nonzero(mask)))
         x0, y0 = tile.territory[:2]
-        probability = 1.0 / (1.0 + np.exp(-logits))
+        probability = np.reciprocal(1.0 + np.exp(-logits)).astype(np.float32)
         return self.seams.label(mask, probability, x0, y0, self._own(tile, rows[tile.row], seen))
 
     def _judged(self, answer: TileAnswer) -> NDArray[np.float32]:
@@ -116,7 +116,7 @@ class _PhraseRun:
             at, rows = cut - tile.window[0], slice(y0 - tile.window[1], y1 - tile.window[1])
             empty = np.zeros((y1 - y0, 2), np.uint16)
             lines.append(empty if labels is None else labels[rows, at - 1 : at + 1])
-        return _votes(lines[0].T, lines[1].T)
+        return _votes(list(lines[0].T), list(lines[1].T))
 
     def _lines(self, tiles: Sequence[Tile], row: Row, *, bottom: bool) -> list[Labels]:
         """The labels just inside and outside a row of territories, along its lower or upper edge: two lines [W]."""
@@ -126,7 +126,9 @@ class _PhraseRun:
             labels = self._labels(tile, row)
             at, columns = (y1 if bottom else y0) - tile.window[1], slice(x0 - tile.window[0], x1 - tile.window[0])
             edge = labels is None or at - 1 < 0 or at >= labels.shape[0]
-            lines.append(np.zeros((2, x1 - x0), np.uint16) if labels is None or edge else labels[at - 1 : at + 1, columns])
+            lines.append(
+                np.zeros((2, x1 - x0), np.uint16) if labels is None or edge else labels[at - 1 : at + 1, columns]
+            )
         return list(np.concatenate(lines, axis=1))
 
 
@@ -148,9 +150,7 @@ def compose(
     separate = _told_apart(grid, read_row, len(paths))
     with ExitStack() as stack:
         writers = [stack.enter_context(IdWriter(path, info)) for path in paths]
-        runs = [
-            _PhraseRun(k, grid, threshold, writer, separate=separate[k]) for k, writer in enumerate(writers)
-        ]
+        runs = [_PhraseRun(k, grid, threshold, writer, separate=separate[k]) for k, writer in enumerate(writers)]
         rows: dict[int, Row] = {}
         for row in range(grid.shape[0]):
             about = grid.rows_about(row)

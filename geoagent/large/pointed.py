@@ -1,0 +1,121 @@
+"""Pointing at something in a large image: a window about the place is enough."""
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from geoagent.geo.mask_file import BLOCK, Ids, IdWriter, MaskFile
+from geoagent.large.finishing import is_held
+from geoagent.large.source import Windows
+from geoagent.predictor import Predictor
+from geoagent.types import Box, ImageInfo, Instance, Mask, Prediction, Prompts, Target
+
+_ROOM = 1.5
+"""The window is so many times as large as what was pointed at, and never smaller than a tile."""
+
+
+def segment_pointed(
+    predictor: Predictor,
+    scene: Windows,
+    text: str,
+    prompts: Prompts,
+    *,
+    brief: bool = False,
+    threshold: float | None = None,
+) -> Prediction:
+    """Answer about what a person pointed at; the rest of the image counts as not looked at.
+
+    Args:
+        predictor: The model.
+        scene: The image.
+        text: The question; may be empty.
+        prompts: In pixels of the image.
+        brief: Phrases only.
+        threshold: Score from which on something counts as found; None: that of the model.
+    """
+    info = scene.info
+    prompts.check_inside(info.width, info.height)
+    window = _window(prompts, info, predictor.model.config.image.sam)
+    near = predictor.open(scene.read(window)).ask(text, prompts=_shifted(prompts, window), brief=brief)
+    keep = None if is_held(info) else tempfile.TemporaryDirectory(prefix="geoagent-large-")
+    folder = None if keep is None else Path(keep.name)
+    targets = [
+        _placed(target, window, info, None if folder is None else folder / f"target-{n}.tif", keep)
+        for n, target in enumerate(near.candidates, start=1)
+    ]
+    looked = np.ones((window[3] - window[1], window[2] - window[0]), np.bool_) if near.valid is None else near.valid
+    seen_path = None if folder is None else folder / "looked-at.tif"
+    return replace(
+        near,
+        candidates=tuple(targets),
+        image=info,
+        threshold=near.threshold if threshold is None else threshold,
+        pixels=None,
+        valid=_in_whole(looked.astype(np.uint32), window, info, seen_path, keep),
+    )
+
+
+def _window(prompts: Prompts, info: ImageInfo, side: int) -> Box:
+    """A window about everything pointed at, moved into the image."""
+    points = [(x, y) for x, y, _ in prompts.points]
+    points += [corner for x0, y0, x1, y1 in prompts.boxes for corner in ((x0, y0), (x1, y1))]
+    points += [point for line in prompts.scribbles for point in line]
+    for mask in prompts.masks:
+        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+        if rows.size:
+            points += [(columns[0], rows[0]), (columns[-1] + 1, rows[-1] + 1)]
+    low, high = np.min(points or [(0, 0)], axis=0), np.max(points or [info.size[::-1]], axis=0)
+    wanted = max(side, int(np.ceil(_ROOM * float((high - low).max()))))
+    sides = [min(wanted, info.width), min(wanted, info.height)]
+    starts = [
+        int(np.clip(round(middle - length / 2), 0, whole - length))
+        for middle, length, whole in zip((low + high) / 2, sides, (info.width, info.height), strict=True)
+    ]
+    return starts[0], starts[1], starts[0] + sides[0], starts[1] + sides[1]
+
+
+def _shifted(prompts: Prompts, window: Box) -> Prompts:
+    """The same in pixels of the window."""
+    x, y, right, bottom = window
+    return Prompts(
+        points=tuple((px - x, py - y, positive) for px, py, positive in prompts.points),
+        boxes=tuple((x0 - x, y0 - y, x1 - x, y1 - y) for x0, y0, x1, y1 in prompts.boxes),
+        scribbles=tuple(tuple((px - x, py - y) for px, py in line) for line in prompts.scribbles),
+        masks=tuple(mask[y:bottom, x:right] for mask in prompts.masks),
+    )
+
+
+def _placed(target: Target, window: Box, info: ImageInfo, path: Path | None, keep: object) -> Target:
+    x, y = window[:2]
+    instances = tuple(
+        Instance(
+            id=i.id,
+            box=(i.box[0] + x, i.box[1] + y, i.box[2] + x, i.box[3] + y),
+            crop=i.crop,
+            score=i.score,
+            image_size=info.size,
+        )
+        for i in target.instances
+    )
+    mask = _in_whole(target.mask.astype(np.uint32), window, info, path, keep)
+    return replace(target, mask=mask, instances=instances)
+
+
+def _in_whole(ids: Ids, window: Box, info: ImageInfo, path: Path | None, keep: object) -> Mask:
+    """The mask of a window as one of the whole image, in memory or (with a path) on disk."""
+    x0, y0, x1, y1 = window
+    if path is None:
+        mask = np.zeros(info.size, dtype=np.bool_)
+        mask[y0:y1, x0:x1] = ids > 0
+        return mask
+    with IdWriter(path, info) as writer:
+        for top in range(0, info.height, BLOCK):
+            band = np.zeros((min(BLOCK, info.height - top), info.width), dtype=np.uint32)
+            first, last = max(y0, top), min(y1, top + len(band))
+            if first < last:
+                band[first - top : last - top, x0:x1] = ids[first - y0 : last - y0]
+            writer.write(band)
+    whole = (0, 0, info.width, info.height)
+    return MaskFile(path, whole, count=int(np.count_nonzero(ids)), keep=keep)  # type: ignore[return-value]
