@@ -21,7 +21,7 @@ WIDE, TALL, SQUARE = picture(90, 150), picture(140, 60, seed=1), picture(64, 64,
 
 @pytest.fixture(scope="module", params=["qwen3_vl", "qwen2_5_vl"])
 def predictor(request):
-    return Predictor(QueryGrounder(*tiny_model(request.param, answer={"max_new_tokens": 40})), "tiny")
+    return Predictor(QueryGrounder(*tiny_model(request.param, answer={"max_new_tokens": 16})), "tiny")
 
 
 @pytest.fixture(autouse=True)
