@@ -32,7 +32,7 @@ FIGURE_CLASSES = ("storage tank", "ship", "shipping container")
 
 
 def write_compressed(scene: AnnotatedScene, path: Path) -> None:
-    """A GeoTIFF with JPEG inside: a fifth of what a lossless one takes, which counts in a package."""
+    """A GeoTIFF with JPEG inside: a seventh of what a lossless one takes, which counts in a package."""
     info = scene.info
     assert info is not None and info.transform is not None
     with rasterio.open(
