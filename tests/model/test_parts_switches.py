@@ -1,9 +1,13 @@
 """Switches: off they leave no trace, on they train, pack and come back from disk."""
 
+import re
+from pathlib import Path
+
 import pytest
 import torch
 from tiny import picture, sample, tiny_model
 
+from geoagent.config import set_value
 from geoagent.data.collate import collate
 from geoagent.model import checkpoint
 from geoagent.model.configuration import GeoAgentConfig, SwitchConfig
@@ -181,3 +185,17 @@ def test_stock_models_get_parts_that_are_ready_to_train(stock_folders):
     assert not any(p.is_meta or p.isnan().any() for p in model.parameters())
     assert not model.query_parts["enhancement"].write.weight.any()
     assert 0 < model.query_parts["memory"].vectors.std() < 0.1
+
+
+def test_the_settings_in_the_documentation_work():
+    """Each backquoted ``stage.field=value`` is a setting of the model, or of the loss, and each row can be built."""
+    text = (Path(__file__).parents[2] / "docs" / "ablations.md").read_text()
+    rows = re.findall(r"^\|[^|]*\|.*?`((?:grounding|modulation|prompting|switches|answer)\.[^`]*)`", text, re.MULTILINE)
+    assert len(rows) == 14
+    for row in rows:
+        parts = {}
+        for setting in row.split():
+            set_value(parts, setting)
+        config = GeoAgentConfig().with_parts(**parts)
+        for stage, values in parts.items():
+            assert all(getattr(getattr(config, stage), name) == value for name, value in values.items())
