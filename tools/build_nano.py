@@ -9,8 +9,8 @@ import argparse
 from pathlib import Path
 
 from geoagent.data.instructions import all_wordings
+from geoagent.model.catalogue import NANO_FOLDER
 from geoagent.model.nano import nano_config, nano_processor, train_tokenizer
-from geoagent.model.zoo import NANO_FOLDER
 
 
 def main() -> None:

@@ -6,10 +6,10 @@ from pathlib import Path
 import torch
 
 from geoagent.model import checkpoint
+from geoagent.model.catalogue import NANO_FOLDER
 from geoagent.model.configuration import GeoAgentConfig
 from geoagent.model.pipeline import GeoAgentModel
 from geoagent.model.processor import GeoAgentProcessor
-from geoagent.model.zoo import NANO_FOLDER
 from geoagent.types import GeoAgentError
 from train.config import ModelConfig
 

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 def load_model(args: argparse.Namespace) -> "Predictor":
     """The model that `geoagent.cli.parsing.add_model_arguments` describes."""
+    from geoagent.model.catalogue import check_name
+
+    check_name(args.model)
     from transformers.utils import logging
 
     from geoagent import predictor

@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print every name with what it is and what it runs on."""
     from geoagent.cli.words import table
-    from geoagent.model.zoo import named_models
+    from geoagent.model.catalogue import named_models
 
     models = named_models()
     if args.json:
