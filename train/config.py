@@ -147,7 +147,8 @@ class TrainConfig:
     precision: Literal["auto", "no", "bf16", "fp16"] = "auto"
     """``auto``: bf16 where the hardware computes in it, else full precision."""
     deepspeed: str | None = None
-    """Its configuration, such as ``train/deepspeed/zero2.json``; None: none, or what ``accelerate launch`` says."""
+    """Its configuration, such as ``train/deepspeed/zero2.json``; None: none, or what ``accelerate launch`` says. A run
+    that no launcher started is a single process and does without."""
     gradient_checkpointing: bool = False
     workers: int = 1
     seed: int = 0

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DeepSpeedPlugin, ProjectConfiguration
+from accelerate.utils import DeepSpeedPlugin, InitProcessGroupKwargs, ProjectConfiguration
 
 from geoagent.types import GeoAgentError
 from train.config import TrainConfig
@@ -32,13 +32,17 @@ def make_accelerator(config: TrainConfig) -> Accelerator:
     folder = Path(config.out) / config.name
     precision = resolve_precision(config.precision)
     plugin = _deepspeed(config)
+    gpu = torch.cuda.is_available()
+    # Accelerate takes DeepSpeed for a matter of GPUs: on a CPU it must not be told that it is one.
+    handlers = [InitProcessGroupKwargs(backend="gloo")] if plugin is not None and not gpu else None
     accelerator = Accelerator(
         mixed_precision=precision,
         gradient_accumulation_steps=config.accumulate,
         log_with=list(config.trackers) or None,
         project_config=ProjectConfiguration(str(folder), logging_dir=str(folder)),
         deepspeed_plugin=plugin,
-        cpu=not torch.cuda.is_available(),
+        cpu=not gpu and plugin is None,
+        kwargs_handlers=handlers,
     )
     if config.trackers:
         accelerator.init_trackers("log")
@@ -46,9 +50,9 @@ def make_accelerator(config: TrainConfig) -> Accelerator:
 
 
 def _deepspeed(config: TrainConfig) -> DeepSpeedPlugin | None:
-    """The file with what this run decides filled in."""
+    """The file with what this run decides filled in; nothing for a single process that no launcher started."""
     path = config.deepspeed or os.environ.get("ACCELERATE_DEEPSPEED_CONFIG_FILE")
-    if not path:
+    if not path or "LOCAL_RANK" not in os.environ:
         return None
     try:
         settings: dict[str, Any] = json.loads(Path(path).read_text())
