@@ -37,7 +37,7 @@ def same_weights(one, other):
     return set(ours) == set(theirs) and all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
-class Killed(Exception):
+class KilledError(Exception):
     pass
 
 
@@ -55,11 +55,11 @@ def test_the_loss_curve_after_a_stop_is_the_uninterrupted_one(tiny_folder, tmp_p
         if trainer.step == 3:
             trainer.save()
         if trainer.step == 5:  # two steps after the checkpoint, both in the log
-            raise Killed
+            raise KilledError
         return step(trainer, micro_batches)
 
     monkeypatch.setattr(Trainer, "train_step", dies)
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         finetune(config)
     assert list(losses_of(config)) == [1, 2, 3, 4, 5]
     monkeypatch.setattr(Trainer, "train_step", step)
@@ -117,7 +117,7 @@ def smoke(folder, *overrides):
 
 @pytest.mark.slow
 def test_killed_for_real_resumed_evaluated_asked(tmp_path):
-    """What `make train-smoke` does: the recipe of nano in miniature, kill -9 in the middle, and a question at the end."""
+    """What `make train-smoke` runs: the recipe of nano in miniature, kill -9 in the middle, a question at the end."""
     log = tmp_path / "smoke" / "log.jsonl"
     process = smoke(tmp_path)
     deadline = time.monotonic() + 400
