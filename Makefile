@@ -6,10 +6,10 @@ PORT ?= 7860
 export PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help setup chat test check lint lock clean
+.PHONY: help setup chat test check lint lock clean train-smoke
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## create .venv and install everything (does nothing the second time)
 
@@ -22,6 +22,9 @@ chat: $(STAMP) ## talk to an image; PORT=N chooses the port
 
 test: $(STAMP) ## the quick tests; ARGS="-k name" chooses
 	$(PYTEST) -m "not slow and not gpu" $(ARGS)
+
+train-smoke: $(STAMP) ## nine steps of nano's recipe: kill, resume, evaluate, ask
+	$(PYTEST) tests/train/test_resume.py -k killed_for_real $(ARGS)
 
 lint: $(STAMP) ## ruff and mypy
 	$(VENV)/bin/ruff check
