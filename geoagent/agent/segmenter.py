@@ -1,0 +1,47 @@
+"""What the tools need of a model, so that a scripted one can stand in for it."""
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from geoagent.types import Prediction
+
+
+class Session(Protocol):
+    """An image that was encoded once."""
+
+    def ask(
+        self, text: str = "", *, points: Sequence[Sequence[float]] = (), boxes: Sequence[Sequence[float]] = ()
+    ) -> Prediction:
+        """Answer one question; coordinates are pixels of what was opened."""
+        ...
+
+
+class Segmenter(Protocol):
+    """`geoagent.predictor.Predictor`, or anything that answers like it."""
+
+    @property
+    def name(self) -> str:
+        """Of the model."""
+        ...
+
+    def open(self, image: Any, /) -> Session:
+        """Encode a `geoagent.geo.raster.Raster`."""
+        ...
+
+
+class LazySegmenter:
+    """Loads its model when the first image is opened: a server answers at once, and torch is imported only then."""
+
+    def __init__(self, name: str, load: Callable[[], Segmenter]) -> None:
+        self.name = name
+        self._load = load
+        self._model: Segmenter | None = None
+        self._lock = threading.Lock()
+
+    def open(self, image: Any, /) -> Session:
+        """See `Segmenter.open`."""
+        with self._lock:
+            if self._model is None:
+                self._model = self._load()
+        return self._model.open(image)
