@@ -222,6 +222,8 @@ BAD_CALLS = [
     ("measure notes.png", "notes.png"),
     ("measure photo.png", "not a mask"),
     ("chat none.tif", "none.tif"),
+    ("chat --port 99999", "65535"),
+    ("chat --auth secret", "USER:PASS"),
 ]
 """Calls that cannot work, each with words that the message must hold."""
 
@@ -472,7 +474,7 @@ def test_models(run):
 
 def talk(run, monkeypatch, lines, *argv):
     monkeypatch.setattr(sys, "stdin", io.StringIO("\n".join(lines)))
-    return run("chat", *argv)
+    return run("chat", "--terminal", *argv)
 
 
 @pytest.fixture

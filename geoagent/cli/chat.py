@@ -1,24 +1,89 @@
-"""Talk to images in the terminal: each is encoded once, every further question costs only its own words."""
+"""Ask images in the browser: a page with the image, what was found, and the conversation.
+
+With --terminal the conversation happens right here instead.
+"""
 
 import argparse
+import os
 import sys
 
 from geoagent.cli import parsing
 
-SUMMARY = "talk to an image in the terminal"
+SUMMARY = "open a page to ask images (--terminal: talk here)"
+DEFAULT_PORT = 7860
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``geoagent chat``."""
-    parser.add_argument("images", metavar="IMAGE", nargs="*", help="image files (default: the bundled demo pictures)")
+    parser.add_argument(
+        "images", metavar="IMAGE", nargs="*", help="image files (the bundled pictures are always there)"
+    )
+    parser.add_argument("--terminal", action="store_true", help="talk in the terminal instead of a page")
+    group = parser.add_argument_group("page")
+    group.add_argument("--port", type=parsing.port, metavar="N", help=f"port of the page (default: {DEFAULT_PORT})")
+    group.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine alone)")
+    group.add_argument("--auth", type=parsing.name_and_password, metavar="USER:PASS", help="ask for this first")
+    group.add_argument(
+        "--tiles", default="", metavar="URL", help="tile server below the map: https://…/{z}/{x}/{y}.png"
+    )
     parsing.add_model_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Load the model and start talking."""
-    from geoagent.cli.loading import load_model
-    from geoagent.cli.terminal import Conversation, choose_images
+    """Serve the page until interrupted, or talk in the terminal."""
+    from geoagent.cli.terminal import choose_images
 
     images = choose_images(args.images)
-    print(f"loading {args.model} …", file=sys.stderr, flush=True)
-    return Conversation(load_model(args), images).run()
+    if args.terminal:
+        from geoagent.cli.loading import load_model
+        from geoagent.cli.terminal import Conversation
+
+        print(f"loading {args.model} …", file=sys.stderr, flush=True)
+        return Conversation(load_model(args), images).run()
+    return _serve(args)
+
+
+def _serve(args: argparse.Namespace) -> int:
+    import threading
+    from pathlib import Path
+
+    from geoagent.cli.loading import load_model
+    from geoagent.model.catalogue import check_name
+    from geoagent.types import GeoAgentError
+
+    check_name(args.model)
+    try:
+        from geoagent.app.loading import LoadedOnce
+        from geoagent.app.serve import serve
+    except ImportError as error:
+        raise GeoAgentError('the page needs gradio: pip install "geoagent[app]", or use --terminal') from error
+
+    model = LoadedOnce(args.model, lambda: load_model(args))
+    page = serve(
+        model,
+        images=[Path(path) for path in args.images],
+        host=args.host,
+        port=args.port or _port_of_environment(),
+        auth=args.auth,
+        tiles=args.tiles,
+    )
+    print(f"geoagent with {args.model}: open {page.address} (Ctrl-C ends it)", flush=True)
+    page.sessions.worker.submit(lambda: model.predictor, threading.Event())  # ready by the time of the first question
+    try:
+        threading.Event().wait()
+    finally:
+        page.close()
+    return 0
+
+
+def _port_of_environment() -> int:
+    """``GRADIO_SERVER_PORT``, ``PORT`` (which make sets), or the usual one."""
+    from geoagent.types import GeoAgentError
+
+    for name in ("GRADIO_SERVER_PORT", "PORT"):
+        if value := os.environ.get(name):
+            try:
+                return parsing.port(value)
+            except argparse.ArgumentTypeError as error:
+                raise GeoAgentError(f"{name}: {error}") from error
+    return DEFAULT_PORT

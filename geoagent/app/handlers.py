@@ -1,0 +1,254 @@
+"""What happens on the page: each handler does one thing to a conversation and says what to show anew."""
+
+import html
+import json
+import logging
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import gradio as gr
+
+from geoagent.app.asking import Stopped
+from geoagent.app.conversation import Conversation, Progress
+from geoagent.app.downloads import as_command, as_python, write_download
+from geoagent.app.examples import Example
+from geoagent.app.scene_view import answer_json, picture_json
+from geoagent.app.sessions import Sessions
+from geoagent.app.wording import answer_html, question_text
+from geoagent.types import GeoAgentError, Prompts
+
+Updates = tuple[Any, ...]
+_STAY = gr.skip()
+_MAX_QUESTION = 4000
+
+
+class Handlers:
+    """The functions behind the page, for all who use it; `gr.Request` says who it is."""
+
+    def __init__(self, sessions: Sessions, examples: tuple[Example, ...]) -> None:
+        self._sessions = sessions
+        self._examples = examples
+
+    # ------------------------------------------------------------------------------------------------ coming and going
+
+    def arrive(self, request: gr.Request) -> Generator[Updates, None, None]:
+        """Show what the command line named; without it, wait for a question."""
+        conversation = self._of(request)
+        if not conversation.images:
+            yield self._asking(conversation)
+            return
+        yield from self._showing(conversation, conversation.open_current())
+
+    def leave(self, request: gr.Request) -> None:
+        """Remove what a closed page leaves behind."""
+        self._sessions.end(str(request.session_hash))
+
+    # ------------------------------------------------------------------------------------------------ asking
+
+    def ask(self, message: dict[str, Any], drawn: str, request: gr.Request) -> Generator[Updates, None, None]:
+        """Take in new images, then ask."""
+        conversation = self._of(request)
+        files, question = message.get("files") or [], str(message.get("text") or "")[:_MAX_QUESTION]
+        try:
+            for file in files:
+                conversation.add_image(file)
+            prompts = _prompts(drawn if not files else "")
+            work = conversation.ask(question, prompts) if question.strip() or prompts else conversation.open_current()
+        except GeoAgentError as error:
+            yield self._asking(conversation, note=_error(error))
+            return
+        yield from self._showing(
+            conversation, work, asked=question_text(question, prompts) if question or prompts else None
+        )
+
+    def example(self, event: gr.EventData, request: gr.Request) -> Generator[Updates, None, None]:
+        """Ask the question of an example card about its picture."""
+        conversation = self._of(request)
+        example = self._examples[int(event.number) % len(self._examples)]
+        try:
+            conversation.add_image(example.demo.path)
+        except GeoAgentError as error:
+            yield self._asking(conversation, note=_error(error))
+            return
+        prompts = Prompts()
+        if example.point:
+            yield from self._showing(conversation, conversation.open_current(), more=True)
+            scene = conversation.image.scene
+            if scene is None:
+                return
+            info = scene.raster.info
+            prompts = Prompts(points=((info.width / 2, info.height / 2, True),))
+        asked = question_text(example.question, prompts)
+        yield from self._showing(conversation, conversation.ask(example.question, prompts), asked=asked)
+
+    def stop(self, request: gr.Request) -> str:
+        """Stop what is running."""
+        self._of(request).stop.set()
+        return _note("Stopping …")
+
+    def turn(self, event: gr.EventData, request: gr.Request) -> Generator[Updates, None, None]:
+        """Look at another image of the conversation."""
+        conversation = self._of(request)
+        try:
+            conversation.turn_to(int(event.index))
+        except GeoAgentError as error:
+            yield self._asking(conversation, note=_error(error))
+            return
+        yield from self._showing(conversation, conversation.open_current())
+
+    def compare(self, event: gr.EventData, request: gr.Request) -> Updates:
+        """Send a second image for the swipe."""
+        conversation = self._of(request)
+        number = int(event.index)
+        if not 0 <= number < len(conversation.images):
+            return _STAY, _error(GeoAgentError(f"there is no image {number + 1}"))
+        about = conversation.images[number]
+        try:
+            raster = conversation.read(number)
+        except GeoAgentError as error:
+            return _STAY, _error(error)
+        shown = {**json.loads(picture_json(about.name, raster)), "index": number}
+        return gr.HTML(other=json.dumps(shown)), ""
+
+    # ------------------------------------------------------------------------------------------------ deciding
+
+    def filter(self, threshold: float, request: gr.Request) -> Updates:
+        """Filter by score."""
+        conversation = self._of(request)
+        conversation.filter(float(threshold))
+        return *self._answer(conversation), ""
+
+    def decide(self, event: gr.EventData, request: gr.Request) -> Updates:
+        """Reject an object, or accept it again."""
+        conversation = self._of(request)
+        place, number = event.key
+        conversation.toggle((int(place), int(number)))
+        return *self._answer(conversation), ""
+
+    def undo(self, request: gr.Request) -> Updates:
+        """Take the last decision back."""
+        conversation = self._of(request)
+        conversation.undo()
+        return *self._answer(conversation), ""
+
+    # ------------------------------------------------------------------------------------------------ taking away
+
+    def download(self, label: str) -> Callable[[gr.Request], Updates]:
+        """Write the answer in a format."""
+
+        def write(request: gr.Request) -> Updates:
+            with _one_sentence():
+                return gr.DownloadButton(value=str(write_download(self._of(request), label))), ""
+
+        return write
+
+    def copy(self, label: str) -> Callable[[gr.Request], Updates]:
+        """Show the question as Python or as a command, and put it on the clipboard."""
+
+        def show(request: gr.Request) -> Updates:
+            with _one_sentence():
+                python = "Python" in label
+                text = (as_python if python else as_command)(self._of(request))
+                return gr.Code(value=text, visible=True, language="python" if python else "shell"), _note("Copied.")
+
+        return show
+
+    # ------------------------------------------------------------------------------------------------ showing
+
+    def _of(self, request: gr.Request) -> Conversation:
+        return self._sessions.of(str(request.session_hash))
+
+    def _showing(
+        self, conversation: Conversation, work: Iterator[Progress], asked: str | None = None, more: bool = False
+    ) -> Generator[Updates, None, None]:
+        """Run ``work`` and tell how it goes: the question at once, then the stages, then the answer."""
+        messages = [*_messages(conversation), *([] if asked is None else [_said("user", asked)])]
+        yield self._waiting(messages)
+        try:
+            for progress in work:
+                yield (*(_STAY,) * 4, _progress(progress), *(_STAY,) * 3)
+            note = ""
+        except Stopped:
+            note = _note("Stopped. Nothing was kept of this question.")
+        except GeoAgentError as error:
+            note = _error(error)
+        except RuntimeError as error:  # torch says so when memory runs out, among others
+            logging.getLogger(__name__).exception("the model failed")
+            note = _error(GeoAgentError(f"the model failed ({str(error).splitlines()[0][:120]}): try a smaller image"))
+        yield self._asking(conversation, note=note, busy=more and not note)
+
+    def _waiting(self, messages: list[dict[str, Any]]) -> Updates:
+        """The question is taken in: the box is empty again, Stop is there, the examples make room."""
+        box = gr.MultimodalTextbox(value={"text": "", "files": []})
+        status = _progress(Progress(stage="One moment", seconds=0))
+        return _STAY, messages, _STAY, _STAY, status, gr.Button(visible=True), box, gr.Accordion(open=False)
+
+    def _asking(self, conversation: Conversation, note: str = "", busy: bool = False) -> Updates:
+        return *self._answer(conversation), note, gr.Button(visible=busy), _STAY, _STAY
+
+    def _answer(self, conversation: Conversation) -> Updates:
+        """The view, the chat, the slider and the undo button as they now are."""
+        chat = _messages(conversation)
+        if not conversation.images or conversation.image.scene is None:
+            return _STAY, chat, _STAY, gr.Button(interactive=False)
+        about = conversation.image
+        assert about.scene is not None
+        value = answer_json(conversation)
+        props: dict[str, Any] = {}
+        if conversation.shown is not about:
+            props["picture"] = picture_json(about.name, about.scene.raster)
+            conversation.shown = about
+        review = conversation.review
+        score = gr.Slider(value=review.threshold) if review is not None else _STAY
+        return gr.HTML(value=value, **props), chat, score, gr.Button(interactive=conversation.can_undo)
+
+
+def _messages(conversation: Conversation) -> list[dict[str, Any]]:
+    messages = []
+    for turn in conversation.turns:
+        messages.append(_said("user", question_text(turn.question, turn.prompts)))
+        messages.append(_said("assistant", answer_html(turn)))
+    return messages
+
+
+def _said(role: str, content: str) -> dict[str, Any]:
+    return {"role": role, "content": content}
+
+
+def _prompts(drawn: str) -> Prompts:
+    """What was drawn in the browser, checked: it comes from outside."""
+    if not drawn:
+        return Prompts()
+    try:
+        sent = json.loads(drawn)
+        return Prompts(
+            points=tuple((float(x), float(y), bool(positive)) for x, y, positive in sent["points"][:200]),
+            boxes=tuple((float(a), float(b), float(c), float(d)) for a, b, c, d in sent["boxes"][:50]),
+            scribbles=tuple(tuple((float(x), float(y)) for x, y in line[:2000]) for line in sent["scribbles"][:50]),
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise GeoAgentError("what was drawn could not be read: remove it and draw again") from error
+
+
+def _progress(progress: Progress) -> str:
+    seconds = f" · {progress.seconds:.0f} s" if progress.seconds >= 1 else ""
+    return f'<span class="ga-wait">{html.escape(progress.stage)} …{seconds}</span>'
+
+
+def _note(text: str) -> str:
+    return f"<span>{html.escape(text)}</span>"
+
+
+def _error(error: Exception) -> str:
+    text = str(error)
+    return f'<span class="ga-error" role="alert">{html.escape(text[:1].upper() + text[1:])}.</span>'
+
+
+@contextmanager
+def _one_sentence() -> Iterator[None]:
+    """An error as a message of the page."""
+    try:
+        yield
+    except GeoAgentError as error:
+        raise gr.Error(str(error), duration=8, print_exception=False) from error

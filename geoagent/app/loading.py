@@ -1,0 +1,37 @@
+"""The model behind the page, loaded while the page already answers."""
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from geoagent.predictor import Predictor, SceneSession
+
+
+class LoadedOnce:
+    """A predictor that is loaded when it is first needed."""
+
+    def __init__(self, name: str, load: "Callable[[], Predictor]") -> None:
+        self.name = name
+        self._load = load
+        self._predictor: Predictor | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def predictor(self) -> "Predictor":
+        """The predictor; the first call loads it."""
+        with self._lock:
+            if self._predictor is None:
+                self._predictor = self._load()
+            return self._predictor
+
+    @property
+    def device(self) -> str:
+        """What it runs on, in words."""
+        if self._predictor is None:
+            return "loading …"
+        return str(next(self._predictor.model.parameters()).device)
+
+    def open(self, image: Any, **reading: Any) -> "SceneSession":
+        """Encode an image once."""
+        return self.predictor.open(image, **reading)

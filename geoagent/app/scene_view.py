@@ -1,0 +1,142 @@
+"""What the browser draws: the picture of an image, and an answer as outlines, rows and steps, both as JSON text."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import shapely
+from PIL import Image
+from shapely.geometry.base import BaseGeometry
+
+from geoagent.app.conversation import Conversation
+from geoagent.app.review import Review
+from geoagent.app.steps import data_uri, steps_of
+from geoagent.app.wording import facts
+from geoagent.cli.words import area
+from geoagent.geo.georef import has_place, image_to_lonlat
+from geoagent.geo.measure import mask_area_m2
+from geoagent.geo.raster import Raster
+from geoagent.geo.style import target_colour
+from geoagent.geo.vector import object_outline
+from geoagent.types import Box, ImageInfo, Mask, Pixels, Target
+
+_LONGEST_SIDE = 4096
+"""Of the picture that is sent; outlines keep the precision of the image."""
+_GRID = 9
+"""Longitude and latitude are interpolated in a grid of this many points a side."""
+
+
+def picture_json(name: str, raster: Raster) -> str:
+    """An image as the browser shows it."""
+    return json.dumps({"name": name, "source": data_uri(_shrunk(raster.pixels), quality=88)})
+
+
+def answer_json(conversation: Conversation) -> str:
+    """Everything about the image in view and its last answer."""
+    about = conversation.image
+    assert about.scene is not None
+    info, turn = about.scene.raster.info, conversation.turn
+    content: dict[str, Any] = {
+        "name": about.name,
+        "images": [image.name for image in conversation.images],
+        "current": conversation.current,
+        "turn": len(conversation.turns),
+        "width": info.width,
+        "height": info.height,
+        "gsd": info.gsd_m,
+        "facts": facts(info, conversation.model.name, conversation.model.device),
+        "grid": lonlat_grid(info),
+        "question": turn.question if turn else "",
+        "prompts": _drawn(turn.prompts) if turn else None,
+        "steps": steps_of(turn.review) if turn else [],
+        **(_found(turn.review) if turn else {"targets": [], "objects": [], "absent": []}),
+    }
+    return json.dumps(content, ensure_ascii=False, allow_nan=False)
+
+
+def _found(review: Review) -> dict[str, Any]:
+    info = review.prediction.image
+    targets, objects = [], []
+    shown = {id(kept): n for n, kept in enumerate(review.result.targets, start=1)}
+    kept = review.result.candidates
+    for place, target in review.found:
+        number = shown.get(id(kept[place]))
+        colour = "rgb({},{},{})".format(*target_colour(number)) if number else "rgb(128,128,128)"
+        targets.append(
+            {
+                "phrase": target.phrase,
+                "score": round(target.score, 3),
+                "colour": colour,
+                "count": len(kept[place].instances),
+                "size": _size(kept[place].mask, info),
+            }
+        )
+        objects += _objects(review, place, target, len(targets) - 1)
+    absent = [{"phrase": t.phrase, "score": round(t.score, 3)} for t in review.result.absent]
+    return {"targets": targets, "objects": objects, "absent": absent}
+
+
+def _objects(review: Review, place: int, target: Target, shown: int) -> list[dict[str, Any]]:
+    whole = target.box
+    assert whole is not None, "a target that counts is not empty"
+    things = [(i.id, i.score, i.box, i.crop) for i in review.objects(place)]
+    if not target.instances:
+        things = [(0, target.score, whole, target.mask[whole[1] : whole[3], whole[0] : whole[2]])]
+    info = review.prediction.image
+    return [
+        {
+            "key": [place, number],
+            "target": shown,
+            "score": round(score, 3),
+            "size": _size(crop, info, box),
+            "area": mask_area_m2(crop, info, box),
+            "pixels": int(np.count_nonzero(crop)),
+            "path": _svg_path(object_outline(crop, box, info)),
+            "box": list(box),
+            "rejected": (place, number) in review.rejected,
+        }
+        for number, score, box, crop in things
+    ]
+
+
+def _size(mask: Mask, info: ImageInfo, box: Box | None = None) -> str:
+    return area(mask_area_m2(mask, info, box), int(np.count_nonzero(mask)))
+
+
+def _svg_path(geometry: BaseGeometry) -> str:
+    commands = []
+    for part in shapely.get_parts(geometry):
+        for ring in [part.exterior, *part.interiors]:
+            points = " ".join(f"{x:.1f},{y:.1f}" for x, y in shapely.get_coordinates(ring)[:-1])
+            commands.append(f"M{points}Z")
+    return "".join(commands)
+
+
+def lonlat_grid(info: ImageInfo) -> list[list[list[float]]] | None:
+    """Longitude and latitude [rows][columns][2] over the image, without a jump at 180 degrees."""
+    if not has_place(info):
+        return None
+    columns, rows = np.meshgrid(np.linspace(0, info.width, _GRID), np.linspace(0, info.height, _GRID))
+    longitude, latitude = image_to_lonlat(info, columns, rows)
+    longitude = longitude[0, 0] + (longitude - longitude[0, 0] + 180) % 360 - 180
+    grid: list[list[list[float]]] = np.round(np.stack([longitude, latitude], axis=-1), 8).tolist()
+    return grid
+
+
+def _drawn(prompts: Any) -> dict[str, Any]:
+    return {"points": prompts.points, "boxes": prompts.boxes, "scribbles": prompts.scribbles}
+
+
+def _shrunk(pixels: Pixels) -> Pixels:
+    if max(pixels.shape[:2]) <= _LONGEST_SIDE:
+        return pixels
+    image = Image.fromarray(pixels)
+    image.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE), Image.Resampling.LANCZOS)
+    return np.asarray(image)
+
+
+def static_text(*names: str) -> str:
+    """The browser's part of the page, files joined."""
+    folder = Path(__file__).parent / "static"
+    return "\n".join((folder / name).read_text(encoding="utf-8") for name in names)
