@@ -71,10 +71,11 @@ class Query:
 
 def plan_question(text: str) -> tuple[Query, ...]:
     """What a question asks for by name; nothing where it is not a plain request for known classes."""
-    said = _SPLICED.sub(r"\g<x> \g<y>", normal(text))
-    for wording in _request_patterns():
-        if (found := wording.fullmatch(said)) and (queries := _list(found["x"])):
-            return queries
+    plain = normal(text)
+    for said in dict.fromkeys((plain, _SPLICED.sub(r"\g<x> \g<y>", plain))):
+        for wording in _request_patterns():
+            if (found := wording.fullmatch(said)) and (queries := _list(found["x"])):
+                return queries
     return ()
 
 
@@ -309,6 +310,8 @@ def _described(wording: _Wording, found: re.Match[str], depth: int) -> Query | N
                 return None
             anchors.append(anchor)
     condition = _condition(wording, groups, tuple(anchors))
+    if condition == Condition("central") and inner.phrase == inner.noun:
+        condition = Condition("region", part="middle")  # "the ship in the middle" is one, "the ships" are some
     return inner if condition is None else replace(inner, conditions=(*inner.conditions, condition))
 
 

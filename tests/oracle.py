@@ -55,6 +55,8 @@ class Oracle:
         tells_apart: Bring each object as a mask of its own, as the boxes mode does.
         trouble: Called with the pixels of every image; whatever it raises is the tile's end.
         overview_phrases: Phrases of the answer to questions that name none of the classes.
+        side: Pixels of a tile.
+        stride: Pixels for each cell of its logits.
     """
 
     tells_apart: bool = False
@@ -86,14 +88,14 @@ class Oracle:
         return [self._answer(request) for request in requests]
 
     def _answer(self, request: Request) -> Draft:
-        nouns = [noun for noun in CLASSES if noun in request.instruction.lower()]
-        phrases = [(noun, noun) for noun in nouns] or [(phrase, phrase.split(" in ")[0]) for phrase in self.overview_phrases]
-        targets = tuple(self._target(phrase, request.encoded == 0 if noun not in CLASSES else request.encoded, noun) for phrase, noun in phrases)
+        named = [noun for noun in CLASSES if noun in request.instruction.lower()]
+        targets = tuple(self._target(phrase, request.encoded) for phrase in named or self.overview_phrases)
         marked = " ".join(f"<p>{t.phrase}</p>{'<seg>' if t.score > 0.5 else '<rej>'}" for t in targets)
         return Draft(marked_answer=marked or "Hello there.", targets=targets, tokens=3)
 
-    def _target(self, phrase: str, pixels: Pixels, noun: str) -> DraftTarget:
-        truth = pixels[..., 0] == CLASSES.get(noun, -1)
+    def _target(self, phrase: str, pixels: Pixels) -> DraftTarget:
+        red = next((value for noun, value in CLASSES.items() if noun in phrase), -1)
+        truth = np.asarray(pixels[..., 0] == red)
         logits = self._logits(truth)
         objects = None
         if self.tells_apart:

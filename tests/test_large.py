@@ -1,16 +1,25 @@
 """Images of any size, answered tile by tile by an oracle that sees no more than its tile."""
 
-import json
+import os
+import signal
+import subprocess
+import sys
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from geo.worlds import GRID, UTM, write_tiff
-from oracle import blank, disk, oracle_predictor, paint, paint_box
+import rasterio
+from oracle import CLASSES, blank, disk, oracle_predictor, paint, paint_box
+from rasterio.transform import from_origin
 from scipy import ndimage
 
-from geoagent.types import GeoAgentError, Mask, Pixels
+from geoagent.geo.mask_file import UNSEEN, MaskFile
+from geoagent.geo.raster import read_image
+from geoagent.types import GeoAgentError, Mask, Pixels, Prediction
+
+TANK = CLASSES["storage tanks"]
 
 
 def town(height: int = 700, width: int = 900, seed: int = 0) -> Pixels:
@@ -25,31 +34,390 @@ def town(height: int = 700, width: int = 900, seed: int = 0) -> Pixels:
     return pixels
 
 
-def truth(pixels: Pixels, red: int) -> Mask:
-    return np.asarray(pixels[..., 0] == red)
-
-
 def iou(first: Mask, second: Mask) -> float:
     return float((first & second).sum() / (first | second).sum())
 
 
-def as_file(folder: Path, pixels: Pixels, **options: object) -> Path:
-    return write_tiff(folder / "scene.tif", pixels.transpose(2, 0, 1), **options)
+def write(path: Path, pixels: Pixels, *, gsd: float = 1.0, valid: Mask | None = None) -> Path:
+    """A tiled GeoTIFF with a place."""
+    height, width = pixels.shape[:2]
+    grid = {"crs": "EPSG:32633", "transform": from_origin(400_000, 5_330_000, gsd, gsd)}
+    tiles = {"tiled": True, "blockxsize": 256, "blockysize": 256, "compress": "deflate"}
+    with rasterio.open(
+        path, "w", driver="GTiff", width=width, height=height, count=3, dtype="uint8", **grid, **tiles
+    ) as out:
+        out.write(pixels.transpose(2, 0, 1))
+        if valid is not None:
+            out.write_mask(valid)
+    return path
+
+
+@pytest.fixture
+def on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if every image were too large for masks in memory."""
+    monkeypatch.setattr("geoagent.large.finishing.LARGEST_HELD", 64)
+    monkeypatch.setattr("geoagent.large.finishing._CROP_HELD", 16)
+
+
+# ----------------------------------------------------------------------------------------------- tiled equals untiled
 
 
 @pytest.mark.parametrize("stride", [1, 4])
 def test_tiled_equals_untiled(stride: int) -> None:
     pixels = town()
     predictor, oracle = oracle_predictor(stride=stride)
-    tiled = predictor.segment(pixels, "Segment the storage tanks and the rivers.", tiled=True)
-    assert len(oracle.shown) == 7 * 8 and max(oracle.shown) == (128, 128)
-    whole = predictor.segment(pixels, "Segment the storage tanks and the rivers.", tiled=False)
-    assert [t.phrase for t in tiled.targets] == [t.phrase for t in whole.targets]
+    question = "Segment the storage tanks and the rivers."
+    tiled = predictor.segment(pixels, question, tiled=True)
+    assert len(oracle.shown) == 7 * 8
+    assert max(oracle.shown) == (128, 128)
+    whole = predictor.segment(pixels, question, tiled=False)
+    assert [t.phrase for t in tiled.targets] == [t.phrase for t in whole.targets] == ["storage tanks", "rivers"]
     for one, other in zip(tiled.targets, whole.targets, strict=True):
         assert iou(one.mask, other.mask) >= 0.98
-        assert len(one.instances) == len(other.instances)
-    if stride == 1:
-        for one, other in zip(tiled.targets, whole.targets, strict=True):
+        if stride == 1:  # nothing is lost to resolution: nothing may be lost to tiles
             assert np.array_equal(one.mask, other.mask)
-            for mine, theirs in zip(one.instances, other.instances, strict=True):
-                assert mine.area == theirs.area
+            assert [(i.id, i.box, i.area) for i in one.instances] == [(i.id, i.box, i.area) for i in other.instances]
+            assert all(np.array_equal(i.crop, j.crop) for i, j in zip(one.instances, other.instances, strict=True))
+
+
+def test_an_object_over_four_tiles_is_one() -> None:
+    pixels = blank(250, 250)
+    paint_box(pixels, "buildings", 60, 50, 200, 190)
+    predictor, oracle = oracle_predictor()
+    (target,) = predictor.segment(pixels, "buildings", tiled=True).targets
+    assert len(oracle.shown) == 9
+    assert [(i.box, i.area) for i in target.instances] == [((60, 50, 200, 190), 140 * 140)]
+
+
+def test_objects_told_apart_are_merged_over_seams_and_stay_apart() -> None:
+    pixels = blank(300, 300)
+    paint_box(pixels, "buildings", 20, 40, 260, 150, number=1)
+    paint_box(pixels, "buildings", 20, 150, 260, 250, number=2)  # touches the first along its whole side
+    predictor, _ = oracle_predictor(tells_apart=True)
+    (target,) = predictor.segment(pixels, "buildings", tiled=True).targets
+    assert [i.box for i in target.instances] == [(20, 40, 260, 150), (20, 150, 260, 250)]
+    assert all(i.crop.all() for i in target.instances)
+
+
+def test_more_than_255_touching_objects_keep_their_numbers() -> None:
+    pixels = blank(400, 400)
+    for k in range(1600):
+        y, x = divmod(k, 40)
+        paint_box(pixels, "cars", x * 10, y * 10, x * 10 + 10, y * 10 + 10, number=k + 1)
+    predictor, _ = oracle_predictor(tells_apart=True)
+    prediction = predictor.segment(pixels, "cars", tiled=True)
+    (target,) = prediction.targets
+    assert len(target.instances) == 1600
+    assert {i.area for i in target.instances} == {100}
+    assert len({i.box for i in target.instances}) == 1600
+    assert target.mask.all()
+
+
+def test_one_component_of_many_arms_is_one_object() -> None:
+    """A comb: its teeth meet only at one end, many tiles away from the other."""
+    pixels = blank(500, 400)
+    paint_box(pixels, "buildings", 10, 10, 390, 20)
+    for x in range(10, 390, 20):
+        paint_box(pixels, "buildings", x, 10, x + 8, 490)
+    predictor, _ = oracle_predictor()
+    (target,) = predictor.segment(pixels, "buildings", tiled=True).targets
+    assert len(target.instances) == 1
+    assert target.instances[0].area == int((pixels[..., 0] == CLASSES["buildings"]).sum())
+
+
+def test_a_narrow_image_is_tiled_along_its_length() -> None:
+    pixels = blank(40, 600)
+    paint_box(pixels, "ships", 100, 10, 350, 30)
+    predictor, oracle = oracle_predictor()
+    (target,) = predictor.segment(pixels, "ships").targets
+    assert set(oracle.shown) == {(40, 120)}
+    assert [i.box for i in target.instances] == [(100, 10, 350, 30)]
+
+
+# ----------------------------------------------------------------------------------------------- plans
+
+
+def yard() -> Pixels:
+    """Tanks on a scene of more than forty tiles; the largest is larger than a tile, the smallest has 4 pixels."""
+    pixels = blank(800, 800)
+    for n, (x, y) in enumerate((x, y) for x in range(60, 800, 120) for y in range(60, 800, 120)):
+        paint(pixels, "storage tanks", disk(pixels, x, y, 6 + n % 9))
+    pixels[380:640, 380:640, 0] = 10
+    paint(pixels, "storage tanks", disk(pixels, 510, 510, 100))
+    return pixels
+
+
+def test_the_largest_tank_is_one_tank() -> None:
+    predictor, oracle = oracle_predictor()
+    prediction = predictor.segment(yard(), "Where is the largest storage tank?", tiled=True)
+    assert len(oracle.shown) >= 40
+    (target,) = prediction.targets
+    assert target.phrase == "largest storage tank"
+    assert np.array_equal(target.mask, disk(yard(), 510, 510, 100))
+    assert len(target.instances) == 1
+    assert "largest storage tank" in prediction.answer
+
+
+def test_what_the_overview_cannot_see_is_found() -> None:
+    pixels = blank(2300, 2300)
+    pixels[1001:1003, 1500:1502] = 0
+    paint_box(pixels, "ships", 1501, 1002, 1503, 1004)
+    predictor, oracle = oracle_predictor(side=512, overview_phrases=("ships",))
+    prediction = predictor.segment(pixels, "What floats here?")
+    assert oracle.shown[0] == (1024, 1024)
+    assert oracle.shown[1] == (512, 512)
+    seen = predictor.open(pixels[::2, ::2][:1024, :1024]).ask("ships")
+    assert not seen.targets or seen.targets[0].pixel_count < 4
+    (target,) = prediction.targets
+    assert target.pixel_count == 4
+    assert target.box == (1501, 1002, 1503, 1004)
+
+
+def test_absence_is_judged_over_all_tiles() -> None:
+    predictor, oracle = oracle_predictor()
+    prediction = predictor.segment(town(), "Are there any ships?", tiled=True)
+    assert not prediction.targets
+    (absent,) = prediction.absent
+    assert absent.phrase == "ships"
+    assert absent.score == pytest.approx(0.05)
+    assert len(oracle.shown) == 56
+    assert prediction.answer == "There are no ships in this image."
+    assert prediction.marked_answer == "There are no <p>ships</p><rej> in this image."
+
+
+def test_small_talk_marks_nothing() -> None:
+    predictor, oracle = oracle_predictor()
+    prediction = predictor.segment(town(), "Hello", tiled=True)
+    assert prediction.answer == "Hello there."
+    assert prediction.candidates == ()
+    assert prediction.image.size == (700, 900)
+    assert len(oracle.shown) == 1
+
+
+def test_a_point_needs_one_window() -> None:
+    pixels = town()
+    x, y = (int(v) for v in ndimage.center_of_mass(ndimage.label(pixels[..., 0] == TANK)[0] == 3)[::-1])
+    predictor, oracle = oracle_predictor()
+    prediction = predictor.segment(pixels, "storage tanks", points=[(x, y)], tiled=True)
+    assert oracle.shown == [(128, 128)]
+    (target,) = prediction.targets
+    assert target.mask[y, x]
+    assert not (target.mask & (pixels[..., 0] != TANK)).any()
+    assert prediction.valid is not None and prediction.valid.sum() == 128 * 128
+
+
+# ----------------------------------------------------------------------------------------------- holes
+
+
+def dies_at(red: int, times: float = np.inf) -> Callable[[Pixels], None]:
+    """Trouble with every tile that shows a colour, so many times."""
+    count = 0
+
+    def trouble(pixels: Pixels) -> None:
+        nonlocal count
+        if (pixels[..., 0] == red).any() and count < times:
+            count += 1
+            raise RuntimeError("out of memory")
+
+    return trouble
+
+
+def bombed() -> Pixels:
+    """A picture with one tile that has a bomb in it."""
+    pixels = town()
+    pixels[390, 330] = (255, 0, 0)
+    return pixels
+
+
+def test_a_tile_that_fails_twice_is_a_hole_that_is_told() -> None:
+    pixels = bombed()
+    predictor, oracle = oracle_predictor(trouble=dies_at(255))
+    prediction = predictor.segment(pixels, "storage tanks", tiled=True)
+    assert len(prediction.holes) == 1
+    x0, y0, x1, y1 = prediction.holes[0]
+    assert x0 <= 330 < x1 and y0 <= 390 < y1
+    assert any("1 tile of 56 could not be looked at" in warning for warning in prediction.warnings)
+    assert any("out of memory" in warning for warning in prediction.warnings)
+    assert prediction.valid is not None
+    assert not prediction.valid[390, 330]
+    unseen = ~prediction.valid
+    assert unseen[y0:y1, x0:x1].sum() == unseen.sum() > 80 * 80  # the neighbours look a little beyond their seams
+    assert not prediction.targets[0].mask[unseen].any()
+    assert 56 < len(oracle.shown) <= 56 + 4  # a batch that failed is asked again, tile by tile
+
+
+def test_a_tile_that_fails_once_is_tried_again() -> None:
+    predictor, _ = oracle_predictor(trouble=dies_at(255, times=1))
+    prediction = predictor.segment(bombed(), "storage tanks", tiled=True)
+    assert prediction.holes == ()
+    assert prediction.valid is None
+    assert np.array_equal(prediction.targets[0].mask, bombed()[..., 0] == TANK)
+
+
+def test_holes_are_tried_again_by_the_next_run_in_the_same_folder(tmp_path: Path) -> None:
+    image = write(tmp_path / "scene.tif", bombed())
+    broken, _ = oracle_predictor(trouble=dies_at(255))
+    assert broken.segment(image, "storage tanks", tiled=True, work=tmp_path / "work").holes
+    mended, oracle = oracle_predictor()
+    assert mended.segment(image, "storage tanks", tiled=True, work=tmp_path / "work").holes == ()
+    assert oracle.shown == [(128, 128)]
+
+
+def test_an_image_without_a_single_answer_is_an_error() -> None:
+    predictor, _ = oracle_predictor(trouble=dies_at(10))
+    with pytest.raises(GeoAgentError, match="no tile could be looked at: RuntimeError: out of memory"):
+        predictor.segment(town(), "ships", tiled=True)
+
+
+def test_a_mistake_in_our_own_code_is_not_taken_for_a_bad_tile() -> None:
+    def mistake(pixels: Pixels) -> None:
+        raise TypeError("a bug")
+
+    predictor, _ = oracle_predictor(trouble=mistake)
+    with pytest.raises(TypeError, match="a bug"):
+        predictor.segment(town(), "ships", tiled=True)
+
+
+def test_a_collar_is_neither_asked_about_nor_background(tmp_path: Path) -> None:
+    pixels = town()
+    valid = np.ones(pixels.shape[:2], dtype=np.bool_)
+    valid[:, :260] = False
+    image = write(tmp_path / "scene.tif", pixels, valid=valid)
+    predictor, oracle = oracle_predictor()
+    prediction = predictor.segment(image, "storage tanks", tiled=True)
+    assert len(oracle.shown) == 42  # two of eight columns hold no picture
+    assert prediction.holes == ()
+    assert np.array_equal(np.asarray(prediction.valid), valid)
+    assert np.array_equal(prediction.targets[0].mask, (pixels[..., 0] == TANK) & valid)
+
+
+# ----------------------------------------------------------------------------------------------- resuming
+
+
+class Stop(BaseException):
+    """A person pressed Ctrl-C."""
+
+
+def outputs(prediction: Prediction, folder: Path) -> dict[str, bytes]:
+    folder.mkdir()
+    return {name: prediction.save(folder / name).read_bytes() for name in ("a.tif", "a.ids.tif", "a.geojson")}
+
+
+def test_a_stopped_run_goes_on_and_gives_the_same_bytes(tmp_path: Path, on_disk: None) -> None:
+    image = write(tmp_path / "scene.tif", town())
+    once, _ = oracle_predictor()
+    straight = once.segment(image, "storage tanks", tiled=True, work=tmp_path / "straight")
+    expected = outputs(straight, tmp_path / "a")
+
+    count = 0
+
+    def stop(pixels: Pixels) -> None:
+        nonlocal count
+        count += 1
+        if count > 30:
+            raise Stop
+
+    stopped, _ = oracle_predictor(trouble=stop)
+    with pytest.raises(Stop):
+        stopped.segment(image, "storage tanks", tiled=True, work=tmp_path / "work")
+    again, oracle = oracle_predictor()
+    resumed = again.segment(image, "storage tanks", tiled=True, work=tmp_path / "work")
+    assert len(oracle.shown) == 32  # three of seven rows were finished
+    assert outputs(resumed, tmp_path / "b") == expected
+    for name in ("labels-0.tif", "target-1.tif"):
+        assert (tmp_path / "straight" / name).read_bytes() == (tmp_path / "work" / name).read_bytes()
+
+
+KILLED = """
+import os, signal, sys
+from oracle import oracle_predictor
+count = 0
+def kill(pixels):
+    global count
+    count += 1
+    if count > 20:
+        os.kill(os.getpid(), signal.SIGKILL)
+oracle_predictor(trouble=kill)[0].segment(sys.argv[1], "storage tanks", tiled=True, work=sys.argv[2])
+"""
+
+
+def test_a_killed_run_goes_on_and_gives_the_same_bytes(tmp_path: Path) -> None:
+    image = write(tmp_path / "scene.tif", town())
+    command = [sys.executable, "-c", KILLED, str(image), str(tmp_path / "work")]
+    killed = subprocess.run(
+        command, cwd=Path(__file__).parent, check=False, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    )
+    assert killed.returncode == -signal.SIGKILL
+    again, oracle = oracle_predictor()
+    resumed = again.segment(image, "storage tanks", tiled=True, work=tmp_path / "work")
+    assert len(oracle.shown) == 40  # two of seven rows were finished
+    straight = oracle_predictor()[0].segment(image, "storage tanks", tiled=True)
+    assert outputs(resumed, tmp_path / "a") == outputs(straight, tmp_path / "b")
+
+
+def test_a_work_folder_belongs_to_one_question(tmp_path: Path) -> None:
+    image = write(tmp_path / "scene.tif", town(300, 300))
+    predictor, _ = oracle_predictor()
+    predictor.segment(image, "ships", tiled=True, work=tmp_path / "work")
+    with pytest.raises(GeoAgentError, match="another question"):
+        predictor.segment(image, "cars", tiled=True, work=tmp_path / "work")
+    with pytest.raises(GeoAgentError, match="other files"):
+        predictor.segment(image, "ships", tiled=True, work=tmp_path)
+
+
+# ----------------------------------------------------------------------------------------------- on disk
+
+
+def test_masks_on_disk_say_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = write(tmp_path / "scene.tif", town())
+    predictor, _ = oracle_predictor()
+    question = "the storage tanks and the rivers in the left half"
+    held = predictor.segment(image, question, tiled=True)
+    monkeypatch.setattr("geoagent.large.finishing.LARGEST_HELD", 64)
+    monkeypatch.setattr("geoagent.large.finishing._CROP_HELD", 40)
+    stored = predictor.segment(image, question, tiled=True)
+    assert isinstance(stored.targets[0].mask, MaskFile)
+    assert {type(i.crop) for i in stored.targets[0].instances} == {MaskFile, np.ndarray}
+    assert [t.box for t in stored.targets] == [t.box for t in held.targets]
+    assert [t.pixel_count for t in stored.targets] == [t.pixel_count for t in held.targets]
+    assert np.array_equal(stored.masks, held.masks)
+    for mine, theirs in zip(stored.targets, held.targets, strict=True):
+        assert [(i.id, i.box, i.area) for i in mine.instances] == [(i.id, i.box, i.area) for i in theirs.instances]
+        assert all(np.array_equal(i.crop, j.crop) for i, j in zip(mine.instances, theirs.instances, strict=True))
+    mine, theirs = stored.to_json(), held.to_json()
+    assert {k: v for k, v in mine.items() if k != "seconds"} == {k: v for k, v in theirs.items() if k != "seconds"}
+    assert outputs(stored, tmp_path / "a") == outputs(held, tmp_path / "b")
+
+
+def peak_of(image: Path, folder: Path) -> int:
+    predictor, _ = oracle_predictor(side=256)
+    tracemalloc.start()
+    prediction = predictor.segment(image, "the largest storage tank", tiled=True, work=folder)
+    assert prediction.targets[0].pixel_count > 1000
+    prediction.save(folder / "out.tif")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
+
+
+def test_memory_does_not_grow_with_the_image(tmp_path: Path, on_disk: None) -> None:
+    predictor, _ = oracle_predictor(side=256)
+    predictor.segment(blank(300, 300), "the largest ship", tiled=True)  # what is loaded once is loaded
+    small, large = town(1024, 1024), np.tile(town(1024, 1024), (3, 1, 1))
+    peaks = [
+        peak_of(write(tmp_path / f"{n}.tif", pixels), tmp_path / str(n)) for n, pixels in enumerate((small, large))
+    ]
+    assert peaks[1] < peaks[0] + 4e6  # the picture alone has 6 MB more, its logits as many again
+    assert peaks[1] < 40e6
+
+
+def test_ids_on_disk_lie_on_the_grid_of_the_image(tmp_path: Path, on_disk: None) -> None:
+    image = write(tmp_path / "scene.tif", town())
+    predictor, _ = oracle_predictor()
+    predictor.segment(image, "storage tanks", tiled=True, work=tmp_path / "work")
+    with rasterio.open(image) as source, rasterio.open(tmp_path / "work" / "target-1.tif") as ids:
+        assert (ids.crs, ids.transform, ids.shape) == (source.crs, source.transform, source.shape)
+        assert ids.dtypes == ("uint32",)
+        assert ids.nodata == UNSEEN
+        assert ids.profile["compress"] == "deflate"
+        assert np.array_equal(ids.read(1) > 0, read_image(image).pixels[..., 0] == TANK)

@@ -103,7 +103,13 @@ class MaskFile(NDArrayOperatorsMixin):
         x0, x1, step_x = columns.indices(self.shape[1])
         if step_x < 0 or step_y < 0 or x1 <= x0 or y1 <= y0:
             return np.asarray(self)[key]
-        return self.read((x0, y0, x1, y1))[::step_y, ::step_x]
+        rows_at_once = max(1, _STRIP // step_y) * step_y
+        strips = (self.read((x0, y, x1, min(y1, y + rows_at_once))) for y in range(y0, y1, rows_at_once))
+        return np.concatenate([strip[::step_y, ::step_x] for strip in strips])
+
+    def astype(self, dtype: Any) -> NDArray[Any]:
+        """As that of an array: all of it."""
+        return np.asarray(self).astype(dtype)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         whole = self.read((0, 0, self.shape[1], self.shape[0]))

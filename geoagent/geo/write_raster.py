@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from rasterio.errors import NotGeoreferencedWarning
+from rasterio.windows import Window
 
 from geoagent.geo.georef import affine_of, has_place
 from geoagent.geo.style import colour_table, raster_style
@@ -25,11 +27,15 @@ def write_classes(prediction: Prediction, path: Path) -> str:
     targets = prediction.targets
     if len(targets) >= NOT_LOOKED_AT:
         raise GeoAgentError(f"{len(targets)} targets do not fit into a class raster: write .ids.tif or .gpkg instead")
-    classes = np.zeros(prediction.image.size, dtype=np.uint8)
-    for number in range(len(targets), 0, -1):  # where targets overlap, the one named first is on top
-        classes[targets[number - 1].mask] = number
+
+    def rows(top: int, bottom: int) -> NDArray[Any]:
+        classes = np.zeros((bottom - top, prediction.image.width), dtype=np.uint8)
+        for number in range(len(targets), 0, -1):  # where targets overlap, the one named first is on top
+            classes[targets[number - 1].mask[top:bottom]] = number
+        return classes
+
     legend = [(number, number, target.phrase) for number, target in enumerate(targets, start=1)]
-    _write(classes, prediction, path, kind="classes", unseen=NOT_LOOKED_AT, legend=legend)
+    _write(rows, np.uint8, prediction, path, kind="classes", unseen=NOT_LOOKED_AT, legend=legend)
     return raster_style(legend)
 
 
@@ -37,16 +43,23 @@ def write_objects(prediction: Prediction, path: Path) -> str:
     """Each pixel has the number of its object (the ``id`` of the table), 0 for none; returns the QGIS style."""
     found = list(objects_of(prediction))
     dtype: Any = np.uint16 if len(found) < np.iinfo(np.uint16).max else np.uint32
-    ids = np.zeros(prediction.image.size, dtype=dtype)
-    for number, _, _, _, (x0, y0, x1, y1), crop in reversed(found):
-        ids[y0:y1, x0:x1][crop] = number
+
+    def rows(top: int, bottom: int) -> NDArray[Any]:
+        ids = np.zeros((bottom - top, prediction.image.width), dtype=dtype)
+        for number, _, _, _, (x0, y0, x1, y1), crop in reversed(found):
+            first, last = max(y0, top), min(y1, bottom)
+            if first < last:
+                ids[first - top : last - top, x0:x1][crop[first - y0 : last - y0]] = number
+        return ids
+
     legend = [(number, target, f"{thing.phrase} {number}") for number, target, thing, *_ in found]
-    _write(ids, prediction, path, kind="objects", unseen=int(np.iinfo(dtype).max), legend=legend)
+    _write(rows, dtype, prediction, path, kind="objects", unseen=int(np.iinfo(dtype).max), legend=legend)
     return raster_style(legend)
 
 
 def _write(
-    values: NDArray[Any],
+    rows: Callable[[int, int], NDArray[Any]],
+    dtype: Any,
     prediction: Prediction,
     path: Path,
     *,
@@ -54,16 +67,15 @@ def _write(
     unseen: int,
     legend: list[tuple[int, int, str]],
 ) -> None:
-    if prediction.valid is not None:
-        values[~prediction.valid] = unseen
+    """Write what ``rows(top, bottom)`` gives, some rows at a time: the image may be larger than the memory."""
     info = prediction.image
-    height, width = values.shape
+    height, width = info.size
     profile: dict[str, Any] = {
         "driver": "GTiff",
         "width": width,
         "height": height,
         "count": 1,
-        "dtype": values.dtype.name,
+        "dtype": np.dtype(dtype).name,
         "compress": "deflate",
         "nodata": unseen,
     }
@@ -74,8 +86,13 @@ def _write(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         with rasterio.open(path, "w", **profile) as out:
-            out.write(values, 1)
-            if values.dtype != np.uint32:
+            for top in range(0, height, _TILE):
+                bottom = min(height, top + _TILE)
+                values = rows(top, bottom)
+                if prediction.valid is not None:
+                    values[~prediction.valid[top:bottom]] = unseen
+                out.write(values, 1, window=Window(0, top, width, bottom - top))
+            if dtype != np.uint32:
                 out.write_colormap(1, colour_table([(value, target) for value, target, _ in legend], unseen))
             tags = {f"geoagent_{key}": str(value)[:2000] for key, value in provenance(prediction).items()}
             names = {} if kind == "objects" else {str(value): label for value, _, label in legend}

@@ -47,16 +47,13 @@ class TileAsker:
             progress: Show a bar with the time left; None: where there is a terminal.
         """
         rows, columns = self.grid.shape
+        waiting = {row: known for row in range(rows) if (known := journal.read(row)) is None or _has_failed(known)}
         disable = None if progress is None else not progress
+        done = (rows - len(waiting)) * columns
         bar: tqdm[Any]
-        with tqdm(total=rows * columns, unit="tile", disable=disable, smoothing=0.05, leave=False) as bar:
-            for row in range(rows):
-                known = journal.read(row)
-                if known is None or any(tile.state == "failed" for tile in known):
-                    journal.write(row, self._row(row, known, bar))
-                else:
-                    bar.initial += columns
-                    bar.update(columns)
+        with tqdm(total=rows * columns, initial=done, unit="tile", disable=disable, smoothing=0.05, leave=False) as bar:
+            for row, known in waiting.items():
+                journal.write(row, self._row(row, known, bar))
 
     def _row(self, row: int, known: Sequence[TileAnswer] | None, bar: "tqdm[Any]") -> list[TileAnswer]:
         tiles = self.grid.row(row)
@@ -121,6 +118,10 @@ class TileAsker:
             ]
             labels = _labels(instances, raster.info.size)
         return PhraseAnswer(best.score, logits, labels)
+
+
+def _has_failed(tiles: Sequence[TileAnswer]) -> bool:
+    return any(tile.state == "failed" for tile in tiles)
 
 
 def _logits(target: DraftTarget) -> NDArray[np.float16]:

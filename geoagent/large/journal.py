@@ -108,10 +108,7 @@ class Journal:
 def _tile(entry: list[Any], arrays: Mapping[str, NDArray[Any]], n: int) -> TileAnswer:
     state, scores, shape, tokens, problem = entry
     phrases = tuple(
-        PhraseAnswer(
-            score, arrays[f"{n}.{k}.logits"], arrays.get(f"{n}.{k}.labels")
-        )
-        for k, score in enumerate(scores)
+        PhraseAnswer(score, arrays[f"{n}.{k}.logits"], arrays.get(f"{n}.{k}.labels")) for k, score in enumerate(scores)
     )
     valid = None
     if shape is not None:

@@ -1,0 +1,140 @@
+"""Phrases become a class to look for and conditions on its objects."""
+
+import pytest
+
+from geoagent.data.instructions import phrasing
+from geoagent.plan import Condition, Query, plan_phrase, plan_question
+
+
+def only(text: str) -> Query:
+    (query,) = plan_question(text)
+    return query
+
+
+@pytest.mark.parametrize(
+    ("question", "noun", "condition"),
+    [
+        ("Where is the largest storage tank?", "storage tanks", Condition("largest")),
+        ("the three smallest buildings", "buildings", Condition("smallest", count=3)),
+        ("ships in the left half", "ships", Condition("region", side="left", part="half")),
+        (
+            "Which cars are in the north-eastern quarter?",
+            "cars",
+            Condition("region", side="north-east", part="quarter"),
+        ),
+        ("Find the northernmost wind turbine", "wind turbines", Condition("extreme", side="north")),
+        ("The most central tree", "trees", Condition("central")),
+        ("the roofs larger than 100 square metres", "roofs", Condition("above", amount=100, unit="m2")),
+        ("fields: none", "", None),
+        ("greenhouses under 1.5 ha", "greenhouses", Condition("below", amount=15_000, unit="m2")),
+        ("all big ships", "ships", Condition("large")),
+        ("How many boats are cut by the image border?", "boats", Condition("edge")),
+    ],
+)
+def test_conditions_on_one_class(question: str, noun: str, condition: Condition | None) -> None:
+    if condition is None:
+        assert plan_question(question) == ()
+        return
+    query = only(question)
+    assert query.noun == noun
+    assert query.conditions == (condition,)
+
+
+@pytest.mark.parametrize(
+    ("question", "kind", "anchor", "amount"),
+    [
+        ("buildings within 50 m of the river", "within", "rivers", 50),
+        ("Which buildings are less than 1.5 km from a lake?", "within", "lakes", 1500),
+        ("trees more than 20 metres from the road", "beyond", "roads", 20),
+        ("the car nearest the bridge", "nearest", "bridges", 0),
+        ("ships next to the harbor", "near", "harbors", 0),
+        ("cars on the road", "on", "roads", 0),
+        ("ships to the left of the bridge", "beside", "bridges", 0),
+        ("trees along the river", "along", "rivers", 0),
+    ],
+)
+def test_conditions_on_two_classes(question: str, kind: str, anchor: str, amount: float) -> None:
+    (condition,) = only(question).conditions
+    assert condition.kind == kind
+    assert condition.anchors[0].noun == anchor
+    assert condition.amount == amount
+
+
+def test_conditions_nest() -> None:
+    query = only("the ships near the largest crane in the left half")
+    assert query.noun == "ships"
+    (near,) = [c for c in query.conditions if c.kind == "near"]
+    said = {c.kind for c in query.conditions} | {c.kind for c in near.anchors[0].conditions}
+    assert said == {"near", "largest", "region"}
+    assert list(query.nouns()) == [("ships", "ship"), ("cranes", "crane")]
+
+
+def test_several_things_share_what_is_said_behind_them() -> None:
+    ships, cranes = plan_question("How many ships and cranes are in the left half?")
+    assert ships.conditions == cranes.conditions == (Condition("region", side="left", part="half"),)
+    plain, largest = plan_question("ships and the largest crane")
+    assert plain.conditions == ()
+    assert largest.conditions == (Condition("largest"),)
+
+
+def test_classes_whose_name_sounds_like_a_condition_are_classes() -> None:
+    assert only("large vehicles").conditions == ()
+    assert only("open water").class_name == "water"
+    assert only("the parking lots").class_name == "parking lot"
+
+
+def test_colours_and_headings_are_left_to_the_tiles() -> None:
+    query = only("Mark the white airplanes")
+    assert (query.noun, query.class_name, query.conditions) == ("white airplanes", "airplane", ())
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Where is fuel kept?",
+        "Where could a helicopter land safely?",
+        "Which tanks would leak first?",
+        "hello",
+        "What is this place?",
+        "the second largest ship",
+    ],
+)
+def test_what_is_not_understood_whole_is_left_alone(question: str) -> None:
+    assert plan_question(question) == ()
+
+
+def test_phrases_of_answers_may_be_about_anything() -> None:
+    assert plan_phrase("the largest storage tank") == Query(
+        "largest storage tank", "storage tanks", "storage tank", (Condition("largest"),)
+    )
+    assert plan_phrase("circus tents") == Query("circus tents", "circus tents")
+
+
+SLOTS = {
+    "x": "storage tanks", "one": "storage tank", "anchor": "the river", "other": "the bridge", "side": "left",
+    "n": "50", "unit": "square metres", "colour": "white", "heading": "north",
+}  # fmt: skip
+EXPECTED = {
+    "centre": "central", "half": "region", "quarter": "region", "third": "region", "middle": "region", "inside": "on",
+    "on_top": "on", "within_m": "within", "beyond_m": "beyond", "only": None, "colour": None, "heading": None,
+}  # fmt: skip
+SIDES = ("left", "right", "top", "bottom", "north", "south", "west", "east")
+
+
+@pytest.mark.parametrize("kind", ["instance", "position", "size", "relation", "attribute"])
+def test_every_wording_of_the_training_is_understood(kind: str) -> None:
+    for key in phrasing.keys(kind):
+        for wording in phrasing.contents(kind)[key]:
+            query = only(wording.format(**SLOTS))
+            assert query.class_name == "storage tank", wording
+            fallback = "extreme" if key in SIDES else "beside" if kind == "relation" and "_" in key else key
+            if kind == "relation" and key in ("above", "below"):
+                fallback = "beside"
+            wanted = EXPECTED.get(key, fallback)
+            assert [c.kind for c in query.conditions] == ([] if wanted is None else [wanted]), wording
+
+
+def test_every_way_to_ask_is_understood() -> None:
+    for wording in phrasing.contents("requests")["requests"]:
+        query = only(wording.format(x="the largest storage tank"))
+        assert query.conditions == (Condition("largest"),), wording
