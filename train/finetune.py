@@ -11,8 +11,6 @@ at the end ``model`` (a folder that `geoagent.load` opens), or ``adapter`` for a
 import argparse
 from pathlib import Path
 
-from accelerate.utils import DistributedType
-
 from geoagent.config import load_yaml
 from geoagent.types import GeoAgentError
 from train.batches import StepBatches
@@ -61,14 +59,9 @@ def write_result(trainer: Trainer, start: Start) -> Path:
     """The averaged weights of a finished run; every process calls this."""
     folder = trainer.folder / result_name(trainer.config)
     accelerator = trainer.accelerator
-    weights = None
-    plugin = accelerator.deepspeed_plugin if accelerator.distributed_type == DistributedType.DEEPSPEED else None
-    if plugin is not None and plugin.zero_stage == 3:
-        gathered = accelerator.get_state_dict(trainer.module) or {}  # whole on the first process only
-        weights = {n.removeprefix("model."): w for n, w in gathered.items() if n.startswith("model.")}
     if accelerator.is_main_process:
         with trainer.averaged():
-            write_weights(start, trainer.config, folder, weights)
+            write_weights(start, trainer.config, folder)
     accelerator.wait_for_everyone()
     return folder
 

@@ -216,11 +216,9 @@ class Trainer:
         together = self._over_ranks(torch.tensor(list(logged.values()), dtype=torch.float64))
         return dict(zip(logged, together.tolist(), strict=True))
 
-    def _touch_everything(self) -> Tensor | float:
+    def _touch_everything(self) -> Tensor:
         """Zero, with a gradient of zero for every trained parameter: a rank without targets must not leave any out."""
-        # What ZeRO-3 has put away has no elements here.
-        parts = [p.sum() * 0.0 for p in self.module.parameters() if p.requires_grad and p.numel()]
-        return torch.stack(parts).sum() if parts else 0.0
+        return torch.stack([p.sum() * 0.0 for p in self.module.parameters() if p.requires_grad]).sum()
 
     def _refuse_non_finite(self, value: Tensor, batch: TrainBatch, what: str) -> None:
         if torch.isfinite(value):
