@@ -36,12 +36,15 @@ def shortened(answer: Mapping[str, Any]) -> Answer:
     """A copy that fits: lists lose their last items, and say how many; long texts lose their end."""
     copy: Answer = json.loads(json.dumps(answer, ensure_ascii=False))
     texts = False
-    while _length(copy) > LIMIT:
+    while (length := _length(copy)) > LIMIT:
         lists = [(owner, key) for owner, key in _lists(copy) if len(owner[key]) > 1]
         if lists:
             owner, key = max(lists, key=lambda place: _length(place[0][place[1]]))
-            owner[key].pop()
-            owner[f"{key}_left_off"] = owner.get(f"{key}_left_off", 0) + 1
+            items = owner[key]
+            too_many = (length - LIMIT) * len(items) // (2 * _length(items))
+            count = min(max(too_many, 1), len(items) - 1)
+            owner[key] = items[:-count]
+            owner[f"{key}_left_off"] = owner.get(f"{key}_left_off", 0) + count
         elif texts:
             raise ValueError("an answer is too long and has nothing that could be left off")
         else:

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 from scipy import ndimage
+from shapely import STRtree
 from skimage.registration import phase_cross_correlation
 
 from geoagent.geo.raster import Raster
@@ -43,13 +45,12 @@ def changes_between(before: Target | None, after: Target | None, comparable: Mas
     now = empty if after is None else after.mask & comparable
     old = _visible(before, comparable)
     new = _visible(after, comparable)
-    stayed = tuple(one for one in new if any(_same_thing(one, other) for other in old))
-    gone = tuple(one for one in old if not any(_same_thing(one, other) for other in new))
-    kept = {id(one) for one in stayed}
+    matches = _matches(old, new)
+    known, kept = {first for first, _ in matches}, {second for _, second in matches}
     return Changes(
-        appeared=tuple(one for one in new if id(one) not in kept),
-        disappeared=gone,
-        stayed=stayed,
+        appeared=tuple(one for number, one in enumerate(new) if number not in kept),
+        disappeared=tuple(one for number, one in enumerate(old) if number not in known),
+        stayed=tuple(one for number, one in enumerate(new) if number in kept),
         appeared_mask=now & ~was,
         disappeared_mask=was & ~now,
         stayed_mask=was & now,
@@ -78,6 +79,15 @@ def _visible(target: Target | None, comparable: Mask) -> Sequence[Instance]:
     if target is None:
         return ()
     return [one for one in target.instances if 2 * np.count_nonzero(_there(comparable, one) & one.crop) > one.area]
+
+
+def _matches(old: Sequence[Instance], new: Sequence[Instance]) -> list[tuple[int, int]]:
+    """Places in ``old`` and ``new`` of what is one thing."""
+    if not (old and new):
+        return []
+    tree = STRtree([shapely.box(*one.box) for one in old])
+    pairs = tree.query([shapely.box(*one.box) for one in new]).T
+    return [(int(o), int(n)) for n, o in pairs if _same_thing(new[n], old[o])]
 
 
 def _same_thing(one: Instance, other: Instance) -> bool:

@@ -43,14 +43,30 @@ class Workshop:
     turn: Turn = field(default_factory=Turn)
     """Sessions take turns with the model."""
 
+    def check(self) -> None:
+        """Raise now, where a person reads it, for roots that are not there or a workspace that cannot be."""
+        with self.open_own():
+            pass
+
     @contextmanager
-    def open_toolbox(self) -> Iterator[Toolbox]:
-        """The tools of a new session with a workspace of its own."""
-        if self.workspace is not None:
-            yield self._toolbox(self.workspace / uuid.uuid4().hex)
+    def open_own(self) -> Iterator[Toolbox]:
+        """The tools of the only session: ids in ``workspace`` stay valid from one run to the next."""
+        with self._folder(self.workspace) as folder:
+            yield self._toolbox(folder)
+
+    @contextmanager
+    def open_another(self) -> Iterator[Toolbox]:
+        """The tools of one session of many, with a workspace of its own."""
+        with self._folder(self.workspace and self.workspace / uuid.uuid4().hex) as folder:
+            yield self._toolbox(folder)
+
+    @contextmanager
+    def _folder(self, kept: Path | None) -> Iterator[Path]:
+        if kept is not None:
+            yield kept
             return
         with tempfile.TemporaryDirectory(prefix="geoagent-", ignore_cleanup_errors=True) as folder:
-            yield self._toolbox(Path(folder))
+            yield Path(folder)
 
     def _toolbox(self, folder: Path) -> Toolbox:
         return Toolbox(SceneStore(folder, self.roots), self.model, gsd_m=self.gsd_m, turn=self.turn)
@@ -66,7 +82,7 @@ async def _over_stdio(workshop: Workshop) -> None:
     messages = anyio.wrap_file(TextIOWrapper(os.fdopen(os.dup(1), "wb"), encoding="utf-8"))
     os.dup2(2, 1)
     sys.stdout = sys.stderr
-    server = build_server(workshop.open_toolbox)
+    server = build_server(workshop.open_own)
     async with stdio_server(stdout=messages) as (read, write):
         await server.run(read, write, server.create_initialization_options())
 
@@ -86,7 +102,7 @@ def http_app(workshop: Workshop, *, host: str, port: int) -> Starlette:
         allowed_hosts=names,
         allowed_origins=[f"http://{name}" for name in names],
     )
-    manager = StreamableHTTPSessionManager(build_server(workshop.open_toolbox), security_settings=security)
+    manager = StreamableHTTPSessionManager(build_server(workshop.open_another), security_settings=security)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

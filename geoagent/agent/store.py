@@ -60,7 +60,10 @@ class SceneStore:
         self.folder = Path(folder).resolve()
         self.max_bytes = max_bytes
         self._items = self.folder / "items"
-        self._items.mkdir(parents=True, exist_ok=True)
+        try:
+            self._items.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise GeoAgentError(f"{str(folder)!r} cannot be a workspace: {error.strerror or error}") from error
         self._roots = tuple(_existing(root) for root in roots)
         with self._index() as index:
             index.executescript(_SCHEMA)

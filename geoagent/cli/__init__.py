@@ -3,7 +3,8 @@
 Each has ``SUMMARY`` (its line of ``geoagent --help``), ``add_arguments`` and ``run``. They import what is heavy inside
 ``run``, so that help and mistakes in the arguments are answered at once.
 
-Exit codes: 0 answered; 2 something in the input is wrong, one line on standard error says what; 130 interrupted.
+Exit codes: 0 answered; 2 something in the input is wrong, one line on standard error says what; 3 answered, but parts
+of a large image could not be looked at; 130 interrupted.
 """
 
 import argparse
@@ -16,10 +17,18 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from geoagent import __version__
-from geoagent.cli import chat, info, measure, models, segment
+from geoagent.cli import ask, chat, info, mcp, measure, models, segment
 
 BAD_INPUT, INTERRUPTED = 2, 130
-COMMANDS = {"segment": segment, "chat": chat, "measure": measure, "info": info, "models": models}
+COMMANDS = {
+    "segment": segment,
+    "chat": chat,
+    "ask": ask,
+    "mcp": mcp,
+    "measure": measure,
+    "info": info,
+    "models": models,
+}
 
 
 class _Parser(argparse.ArgumentParser):

@@ -8,6 +8,7 @@ import numpy as np
 from geoagent.geo.opening import open_raster, reading
 
 if TYPE_CHECKING:
+    from geoagent.agent.segmenter import LazySegmenter
     from geoagent.predictor import Predictor
     from geoagent.types import Mask
 
@@ -23,6 +24,13 @@ def load_model(args: argparse.Namespace) -> "Predictor":
 
     logging.disable_progress_bar()  # of weights going from disk to memory; a download still shows its own
     return predictor.load(args.model, device=args.device, quantize=args.quantize, grounding=args.grounding)
+
+
+def lazy_model(args: argparse.Namespace) -> "LazySegmenter":
+    """The same for tools: loaded when the first image is looked at."""
+    from geoagent.agent.segmenter import LazySegmenter
+
+    return LazySegmenter(args.model, lambda: load_model(args))
 
 
 def read_mask(path: str) -> "Mask":

@@ -245,13 +245,13 @@ def test_calculate_refuses(expression):
 
 
 def test_answers_stay_short_however_much_is_found(tmp_path):
-    """2,500 objects: counts stay exact, lists are cut."""
-    boxes = tuple((x, y, x + 2, y + 2) for x in range(0, SIDE, 4) for y in range(0, SIDE, 4))
+    """900 objects: counts stay exact, lists are cut."""
+    boxes = tuple((x, y, x + 2, y + 2) for x in range(0, 180, 6) for y in range(0, 180, 6))
     scene = make_scene("full", boxes)
     box = toolbox_of(tmp_path, scene)
     image = ids_by_name(box)["full"]
     found = box.segment(image, "storage tanks, river, ships, cars, roads, buildings, airplanes, forests").answer
-    assert found["found"][0]["objects"] == 2500
+    assert found["found"][0]["objects"] == 900
     mask = found["found"][0]["mask_id"]
     river = box.segment(image, "river").answer["found"][0]["mask_id"]
     answers = [
@@ -259,7 +259,7 @@ def test_answers_stay_short_however_much_is_found(tmp_path):
         box.relate(mask, river, "nearest").answer,
         box.relate(mask, river, "within", metres=5).answer,
         box.compare(image, image, "storage tanks").answer,
-        box.render([mask, river] * 30).answer,
+        box.render([river] * 40).answer,
         box.list_images().answer,
     ]
     for answer in answers:
