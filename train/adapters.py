@@ -9,7 +9,7 @@ from pathlib import Path
 
 import peft
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from geoagent.config import from_mapping, to_mapping
 from geoagent.model import checkpoint
@@ -63,19 +63,9 @@ def _trained_whole(model: GeoAgentModel, lora: LoraConfig) -> list[str]:
     return [*names, "sam.prompt_encoder", "sam.mask_decoder"] if lora.sam_decoder else names
 
 
-def save_adapter(
-    adapter: peft.PeftModel,
-    processor: GeoAgentProcessor,
-    base: ModelConfig,
-    folder: Path,
-    weights: dict[str, Tensor] | None = None,
-) -> None:
-    """Write adapters, trained modules, tokenizer and the name of the base.
-
-    ``weights`` are those of the model by name, where they must be gathered from several processes first.
-    """
-    state = None if weights is None else {f"base_model.model.{name}": value for name, value in weights.items()}
-    adapter.save_pretrained(folder, state_dict=state, save_embedding_layers=False)
+def save_adapter(adapter: peft.PeftModel, processor: GeoAgentProcessor, base: ModelConfig, folder: Path) -> None:
+    """Write adapters, trained modules, tokenizer and the name of the base."""
+    adapter.save_pretrained(folder, save_embedding_layers=False)
     (folder / "README.md").unlink(missing_ok=True)  # peft's form, not filled in
     processor.save_pretrained(folder)
     (folder / BASE).write_text(json.dumps(to_mapping(base), indent=1))

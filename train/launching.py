@@ -62,7 +62,7 @@ def _deepspeed(config: TrainConfig) -> DeepSpeedPlugin | None:
     if stage == 3:
         raise GeoAgentError(
             f"{path}: ZeRO-3 takes weights away until their module is called, but the decoder reads SAM2's prompt "
-            "embeddings directly: use train/deepspeed/zero2.json, with a base in 4 bits (model.quantize) where memory lacks"
+            "embeddings directly: use train/deepspeed/zero2.json, and model.quantize where memory lacks"
         )
     settings |= {
         "gradient_clipping": config.clip,

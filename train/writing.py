@@ -17,24 +17,18 @@ def result_name(config: TrainConfig) -> str:
     return "adapter" if config.model.lora else "model"
 
 
-def write_weights(start: Start, config: TrainConfig, folder: Path, weights: dict[str, Tensor] | None = None) -> None:
-    """Write what was trained; ``weights`` where they had to be gathered from several processes."""
+def write_weights(start: Start, config: TrainConfig, folder: Path) -> None:
+    """Write what was trained."""
     if start.adapter is not None:
-        save_adapter(start.adapter, start.processor, config.model, folder, weights)
+        save_adapter(start.adapter, start.processor, config.model, folder)
     else:
-        write_model(start.model, start.processor, folder, weights)
+        write_model(start.model, start.processor, folder)
 
 
-def write_model(
-    model: GeoAgentModel,
-    processor: GeoAgentProcessor,
-    folder: Path,
-    weights: dict[str, Tensor] | None = None,
-) -> None:
+def write_model(model: GeoAgentModel, processor: GeoAgentProcessor, folder: Path) -> None:
     """Configuration, weights in half precision where that holds them, tokenizer and image processors."""
     model.config.trained = True
-    values = model.state_dict() if weights is None else weights
-    model.save_pretrained(folder, state_dict=_halved(values))
+    model.save_pretrained(folder, state_dict=_halved(model.state_dict()))
     processor.save_pretrained(folder)
 
 
