@@ -86,6 +86,7 @@ class Predictor:
         boxes: Sequence[Sequence[float]] = (),
         scribbles: Sequence[Sequence[Sequence[float]]] = (),
         masks: Sequence[Mask] = (),
+        prompts: Prompts | None = None,
         brief: bool = False,
         tiled: bool | None = None,
         work: str | Path | None = None,
@@ -101,6 +102,7 @@ class Predictor:
             boxes: ``(x0, y0, x1, y1)`` in pixels.
             scribbles: Polylines of ``(x, y)`` in pixels.
             masks: bool [H,W], rough outlines.
+            prompts: All four kinds of pointing in one, instead of them.
             brief: Phrases only, without sentences: faster.
             tiled: Look at the image tile by tile, see `geoagent.large`; None: where it is large or very long.
             work: Folder where a tiled run keeps what it has, to go on after it was stopped.
@@ -109,7 +111,7 @@ class Predictor:
         """
         from geoagent.large import HeldImage, is_large, segment_large, segment_pointed
 
-        prompts = make_prompts(points, boxes, scribbles, masks)
+        prompts = prompts or make_prompts(points, boxes, scribbles, masks)
         with nullcontext(HeldImage(image)) if isinstance(image, Raster) else Scene(image, **reading) as scene:
             if not (is_large(scene.info, self.model.config.image) if tiled is None else tiled):
                 prediction = self.open(scene.read()).ask(text, prompts=prompts, brief=brief)

@@ -12,6 +12,8 @@ from pathlib import Path
 from geoagent.cli import parsing
 
 SUMMARY = "answer a question about an image with words and masks"
+INCOMPLETE = 3
+"""Exit code where parts of a large image could not be looked at."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,6 +33,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     parser.add_argument("--brief", action="store_true", help="phrases instead of sentences: faster")
     parser.add_argument("--min-score", type=parsing.share, metavar="S", help="what scores lower counts as not found")
+    group = parser.add_argument_group("large images")
+    group.add_argument(
+        "--tiled",
+        action=argparse.BooleanOptionalAction,
+        help="look tile by tile (default: where a side exceeds 2,048 pixels or the image is very long)",
+    )
+    group.add_argument(
+        "--work", metavar="DIR", type=Path, help="keep what tiles said there: the same command goes on after a stop"
+    )
     group = parser.add_argument_group("pointing (each may be repeated)")
     group.add_argument(
         "--point", type=parsing.point, metavar="X,Y[,0]", action="append", default=[], help="0: not here"
@@ -49,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     from geoagent.cli.loading import load_model, read_mask
     from geoagent.cli.outputs import check_outputs, write_outputs
     from geoagent.cli.words import answer_lines
-    from geoagent.geo.raster import read_image
+    from geoagent.geo.raster import Scene
     from geoagent.types import GeoAgentError, Prompts
 
     check_outputs(args.output, args.image)
@@ -63,15 +74,22 @@ def run(args: argparse.Namespace) -> int:
         raise GeoAgentError(
             "nothing was asked: give a TEXT, or point at something (--point, --box, --scribble, --mask)"
         )
-    raster = read_image(args.image, **parsing.reading(args))
-    prompts.check_inside(raster.info.width, raster.info.height)
+    with Scene(args.image, **parsing.reading(args)) as scene:
+        prompts.check_inside(scene.info.width, scene.info.height)
 
-    prediction = load_model(args).open(raster).ask(args.text, prompts=prompts, brief=args.brief)
-    if args.min_score is not None:
-        prediction = prediction.with_threshold(args.min_score)
+    prediction = load_model(args).segment(
+        args.image,
+        args.text,
+        prompts=prompts,
+        brief=args.brief,
+        tiled=args.tiled,
+        work=args.work,
+        threshold=args.min_score,
+        **parsing.reading(args),
+    )
     write_outputs(prediction, args.output, right_angles=args.right_angles)
     for warning in prediction.warnings:
         print(f"note: {warning}", file=sys.stderr)
     result = prediction.to_json()
     print(json.dumps(result, ensure_ascii=False, indent=2) if args.json else "\n".join(answer_lines(result)))
-    return 0
+    return INCOMPLETE if prediction.holes else 0
