@@ -204,6 +204,11 @@ class Conversation:
         if self._history:
             self._replace_review(self._history.pop())
 
+    def clear(self) -> None:
+        """Forget questions and answers; the images stay."""
+        self.turns.clear()
+        self._history.clear()
+
     def _decide(self, review: Review) -> None:
         assert self.review is not None
         if review != self.review:

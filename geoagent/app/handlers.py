@@ -132,6 +132,12 @@ class Handlers:
         conversation.undo()
         return *self._answer(conversation), ""
 
+    def clear(self, request: gr.Request) -> Updates:
+        """Begin anew with the same images."""
+        conversation = self._of(request)
+        conversation.clear()
+        return *self._answer(conversation), ""
+
     # ------------------------------------------------------------------------------------------------ taking away
 
     def download(self, label: str) -> Callable[[gr.Request], Updates]:

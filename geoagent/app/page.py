@@ -87,9 +87,9 @@ def build_page(sessions: Sessions, examples: Sequence[Example], tiles: str = "")
                     other="",
                     tiles=tiles,
                 )
-                below = _answer_tools()
             with gr.Column(scale=4, min_width=320):
                 chat = _chat_column(examples)
+        below = _answer_tools()
         parts = Parts(view=view, **below, **chat)
         _connect(page, parts, Handlers(sessions, tuple(examples)))
     return page
@@ -97,14 +97,17 @@ def build_page(sessions: Sessions, examples: Sequence[Example], tiles: str = "")
 
 def _answer_tools() -> dict[str, Any]:
     with gr.Row(elem_classes="ga-row"):
-        score = gr.Slider(0, 1, value=0.5, step=0.01, label="Show what scores at least", scale=4, min_width=180)
-        undo = gr.Button("Undo", size="md", interactive=False, scale=1, min_width=80, elem_id="ga-undo")
-    with gr.Row(elem_classes="ga-row"):
-        downloads = {name: gr.Button(name, size="sm", min_width=76, elem_classes="ga-get") for name in FORMATS}
-        copies = {
-            "Copy as Python": gr.Button("Copy as Python", size="sm", min_width=110),
-            "Copy as command": gr.Button("Copy as command", size="sm", min_width=120),
-        }
+        with gr.Column(scale=5, min_width=300), gr.Row(elem_classes="ga-row"):
+            score = gr.Slider(0, 1, value=0.5, step=0.01, label="Show what scores at least", scale=4, min_width=220)
+            undo = gr.Button("Undo", size="md", interactive=False, scale=1, min_width=80, elem_id="ga-undo")
+        with gr.Column(scale=5, min_width=300):
+            with gr.Row(elem_classes="ga-row"):
+                downloads = {name: gr.Button(name, size="sm", min_width=76, elem_classes="ga-get") for name in FORMATS}
+            with gr.Row(elem_classes="ga-row"):
+                copies = {
+                    name: gr.Button(name, size="sm", min_width=110, elem_classes="ga-copy")
+                    for name in ("Copy as Python", "Copy as command")
+                }
     code = gr.Code(visible=False, interactive=False, show_label=False, elem_id="ga-code", language=None)
     fetch = gr.DownloadButton("fetch", elem_id="ga-fetch")
     return {"score": score, "undo": undo, "downloads": downloads, "copies": copies, "code": code, "fetch": fetch}
@@ -116,7 +119,7 @@ def _chat_column(examples: Sequence[Example]) -> dict[str, Any]:
         elem_id="ga-chat",
         height="clamp(320px, 56vh, 720px)",
         layout="panel",
-        buttons=["copy"],
+        buttons=[],
         feedback_options=None,
         placeholder="Ask where something is, what a place is good for, or how large it is.",
     )
@@ -161,6 +164,7 @@ def _connect(page: gr.Blocks, parts: Parts, do: Handlers) -> None:
     parts.view.decide(do.decide, None, [*answer, parts.status], **quick)
     parts.view.turn(do.turn, None, asking, **quick)
     parts.view.compare(do.compare, None, [parts.view, parts.status], **quick)
+    parts.chat.clear(do.clear, None, [*answer, parts.status], **quick)
     parts.undo.click(do.undo, None, [*answer, parts.status], **quick)
     for label, button in parts.downloads.items():
         made = button.click(do.download(label), None, [parts.fetch, parts.status], **quick)

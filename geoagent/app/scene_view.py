@@ -52,7 +52,7 @@ def answer_json(conversation: Conversation) -> str:
         "steps": steps_of(turn.review) if turn else [],
         **(_found(turn.review) if turn else {"targets": [], "objects": [], "absent": []}),
     }
-    return json.dumps(content, ensure_ascii=False, allow_nan=False)
+    return json.dumps(content, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
 
 
 def _found(review: Review) -> dict[str, Any]:

@@ -60,20 +60,20 @@ function graticule(lines, labels, view, shell, origin) {
   const step = niceLength((east - west) / 3), digits = Math.max(0, Math.ceil(-Math.log10(step)));
   lines.replaceChildren(); labels.replaceChildren();
   if (!(step > 0) || east - west > 360) return;
-  const label = (content, x, y) => {
-    const text = svgNode("text", {x, y});
+  const label = (content, x, y, anchor = "middle") => {
+    const text = svgNode("text", {x, y, "text-anchor": anchor});
     text.textContent = content;
     labels.append(text);
   };
   for (let lon = Math.ceil(west / step) * step; lon <= east; lon += step) {
     const x = (mercator([lon, 0])[0] - origin[0]) * view.zoom + view.left;
     lines.append(svgNode("line", {x1: x, x2: x, y1: 0, y2: height}));
-    label(`${Math.abs(lon).toFixed(digits)}° ${lon < 0 ? "W" : "E"}`, x + 4, height - 40);
+    if (x > 60 && x < width - 90) label(`${Math.abs(lon).toFixed(digits)}° ${lon < 0 ? "W" : "E"}`, x, 16);
   }
   for (let lat = Math.ceil(south / step) * step; lat <= north; lat += step) {
     const y = (mercator([0, lat])[1] - origin[1]) * view.zoom + view.top;
     lines.append(svgNode("line", {x1: 0, x2: width, y1: y, y2: y}));
-    label(`${Math.abs(lat).toFixed(digits)}° ${lat < 0 ? "S" : "N"}`, 54, y - 4);
+    label(`${Math.abs(lat).toFixed(digits)}° ${lat < 0 ? "S" : "N"}`, width - 8, y - 4, "end");
   }
 }
 

@@ -148,7 +148,14 @@ element.querySelector(".ga-tabs").addEventListener("keydown", event => {
 for (const button of element.querySelectorAll("[data-zoom]")) button.addEventListener("click", () => ({in: () => view.zoomBy(1.5), out: () => view.zoomBy(1 / 1.5), fit: () => view.fit()})[button.dataset.zoom]());
 for (const button of element.querySelectorAll("[data-tool]")) button.addEventListener("click", () => setTool(button.dataset.tool));
 part("images").addEventListener("change", event => trigger("turn", {index: Number(event.target.value)}));
-new ResizeObserver(() => { if (answer) { if (tab === "image") view.fit(); if (tab === "map" && map) map.refit(); } }).observe(stage);
+let seen = "";  // a stage that was only hidden for a while keeps its zoom
+new ResizeObserver(() => {
+  const size = `${stage.clientWidth} ${stage.clientHeight}`;
+  if (!stage.clientWidth || size === seen) return;
+  seen = size;
+  if (answer) view.fit();
+}).observe(stage);
+window.addEventListener("resize", () => { if (tab === "map" && map) map.refit(); });
 watch(["value", "picture"], drawAll);
 watch("other", () => { other = props.other ? JSON.parse(props.other) : null; if (tab === "compare") drawCompare(); });
 drawAll();
