@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 from pyproj import Transformer
 from shapely.geometry.base import BaseGeometry
 from shapely.ops import nearest_points
@@ -44,6 +45,10 @@ _PIECES = 64
 """Pieces along the longer extent of a thing: the error of its sides falls with the square."""
 _MOST_STRETCHED = 8.0
 """Pixels are made square on the ground only up to this ratio: beside a pole they would become any number."""
+_AT_ONCE = 1 << 24
+"""Pixels of a mask that are measured at a time."""
+_LONGEST_SIDE = 4096
+"""Middle lines of larger things are taken from a reduced mask."""
 _ELONGATED = 2.5
 """Longer than this many mean widths, a thing is measured along its middle line, otherwise along the box around it."""
 
@@ -108,6 +113,10 @@ def mask_area_m2(mask: Mask, info: ImageInfo, box: Box | None = None) -> float |
         assert info.gsd_m is not None
         return float(np.count_nonzero(mask)) * info.gsd_m**2
     x0, y0 = (box[0], box[1]) if box is not None else (0, 0)
+    if mask.size > _AT_ONCE:
+        step, width = max(1, _AT_ONCE // mask.shape[1]), mask.shape[1]
+        parts = ((y, mask[y : y + step]) for y in range(0, mask.shape[0], step))
+        return sum(mask_area_m2(part, info, (x0, y0 + y, x0 + width, y0 + y + len(part))) or 0.0 for y, part in parts)
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not rows.size:
         return 0.0
@@ -131,12 +140,24 @@ def covered_share(mask: Mask, info: ImageInfo, region: Mask | None = None) -> fl
 
 def mask_centre(mask: Mask, info: ImageInfo, box: Box) -> tuple[float, float]:
     """Middle of the pixels of a crop: longitude and latitude where the image has a place, else x and y in pixels."""
-    rows, columns = np.nonzero(mask)
-    x, y = float(columns.mean()) + 0.5 + box[0], float(rows.mean()) + 0.5 + box[1]
+    down, across = _profiles(mask)
+    x = float(np.average(np.arange(len(across)), weights=across)) + 0.5 + box[0]
+    y = float(np.average(np.arange(len(down)), weights=down)) + 0.5 + box[1]
     if not has_place(info):
         return x, y
     longitude, latitude = image_to_lonlat(info, x, y)
     return float(longitude), float(latitude)
+
+
+def _profiles(mask: Mask) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Number of pixels in each row [H] and each column [W]."""
+    down, across = np.zeros(mask.shape[0], np.int64), np.zeros(mask.shape[1], np.int64)
+    step = max(1, _AT_ONCE // mask.shape[1])
+    for y in range(0, mask.shape[0], step):
+        part = mask[y : y + step]
+        down[y : y + step] = np.count_nonzero(part, axis=1)
+        across += np.count_nonzero(part, axis=0)
+    return down, across
 
 
 def _weights(start: int, stop: int) -> tuple[Floats, Floats]:
@@ -184,7 +205,7 @@ def mask_length(mask: Mask, info: ImageInfo, box: Box) -> float:
     """Length of what a crop shows: along its middle line if it is elongated, otherwise of the closest box around it."""
     metric = local_metric(info, (box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
     sides = np.linalg.norm(metric, axis=0)
-    stretch = np.minimum(sides / sides.min(), _MOST_STRETCHED)
+    stretch = np.minimum(sides / sides.min(), _MOST_STRETCHED) / max(1.0, max(mask.shape) / _LONGEST_SIDE)
     lines = [line / stretch + np.array(box[:2]) for line in MiddleLine(_stretched(mask, stretch)).lines()]
     along = sum(_line_length(line, info) for line in lines)
     if along**2 > _ELONGATED * np.count_nonzero(mask) * abs(np.linalg.det(metric)):

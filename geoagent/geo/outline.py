@@ -15,6 +15,7 @@ from shapely import affinity
 from shapely.geometry import MultiPolygon, Polygon, shape
 from shapely.geometry.base import BaseGeometry
 
+from geoagent.geo.mask_file import MaskFile
 from geoagent.types import Mask
 
 Points = NDArray[np.float64]
@@ -30,6 +31,10 @@ _LARGEST_SHIFT = 0.45
 
 def exact_outline(mask: Mask, left: int = 0, top: int = 0) -> MultiPolygon:
     """The edges of the pixels of a mask, holes included; ``left`` and ``top`` place a crop in its image."""
+    if isinstance(mask, MaskFile):
+        pieces = [exact_outline(part, left, top + y) for (_, y, _, _), part in mask.strips()]
+        whole = shapely.simplify(shapely.union_all(pieces), 0)  # without the corners that lie on the cuts
+        return MultiPolygon(list(_polygons(whole)))
     found = shapes(mask.astype(np.uint8), mask=mask, connectivity=4, transform=Affine.translation(left, top))
     return MultiPolygon([shape(polygon) for polygon, _ in found])
 
