@@ -109,17 +109,19 @@ def test_the_best_model_is_kept_and_the_report_has_pictures(tiny_folder, tmp_pat
     assert list((folder / "log").glob("events.out.tfevents.*"))
 
 
-def smoke(folder, *overrides):
+def smoke(folder, model, *overrides):
+    """The configuration of nano in miniature, with a model in miniature."""
     command = [sys.executable, "-m", "train.finetune", "--config", "train/configs/smoke.yaml", f"out={folder}"]
+    command += [f"model.start={model}"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
     return subprocess.Popen([*command, *overrides], cwd=ROOT, env=environment)
 
 
 @pytest.mark.slow
-def test_killed_for_real_resumed_evaluated_asked(tmp_path):
+def test_killed_for_real_resumed_evaluated_asked(tiny_folder, tmp_path):
     """What `make train-smoke` runs: the recipe of nano in miniature, kill -9 in the middle, a question at the end."""
     log = tmp_path / "smoke" / "log.jsonl"
-    process = smoke(tmp_path)
+    process = smoke(tmp_path, tiny_folder / "tiny")
     deadline = time.monotonic() + 400
     while not (log.exists() and log.read_text().count("\n") >= 5):
         assert process.poll() is None
@@ -129,8 +131,11 @@ def test_killed_for_real_resumed_evaluated_asked(tmp_path):
     process.wait()
     assert not (tmp_path / "smoke" / "model").exists()
     assert checkpoints(tmp_path / "smoke")
-    assert smoke(tmp_path).wait(timeout=400) == 0
-    assert smoke(tmp_path, "name=straight", "save_minutes=9", "evaluate_every=0").wait(timeout=400) == 0
+    assert smoke(tmp_path, tiny_folder / "tiny").wait(timeout=400) == 0
+    assert (
+        smoke(tmp_path, tiny_folder / "tiny", "name=straight", "save_minutes=9", "evaluate_every=0").wait(timeout=400)
+        == 0
+    )
     straight = [json.loads(line) for line in (tmp_path / "straight" / "log.jsonl").read_text().splitlines()]
     resumed = [json.loads(line) for line in log.read_text().splitlines()]
     curve = {line["step"]: line["loss"] for line in resumed if "loss" in line}
