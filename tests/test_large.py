@@ -440,3 +440,100 @@ def test_ids_on_disk_lie_on_the_grid_of_the_image(tmp_path: Path, on_disk: None)
         assert ids.nodata == UNSEEN
         assert ids.profile["compress"] == "deflate"
         assert np.array_equal(ids.read(1) > 0, read_image(image).pixels[..., 0] == TANK)
+
+
+# ----------------------------------------------------------------------------------------------- conditions
+
+
+def port() -> Pixels:
+    """A river from top to bottom, three ships beside it, four buildings at known distances, cars on a building."""
+    pixels = blank(400, 500)
+    paint_box(pixels, "rivers", 240, 0, 260, 400)
+    paint_box(pixels, "ships", 100, 20, 130, 30)  # 110 px from the river
+    paint_box(pixels, "ships", 270, 200, 290, 210)  # 10 px
+    paint_box(pixels, "ships", 470, 380, 500, 390)  # at the edge
+    paint_box(pixels, "buildings", 20, 150, 80, 250)
+    paint_box(pixels, "cars", 40, 200, 46, 206)
+    paint_box(pixels, "cars", 300, 100, 306, 106)
+    return pixels
+
+
+SHIPS = [(100, 20, 130, 30), (470, 380, 500, 390), (270, 200, 290, 210)]
+"""Largest first."""
+
+
+@pytest.mark.parametrize(
+    ("question", "meant"),
+    [
+        ("the ships", [0, 1, 2]),
+        ("ships in the left half", [0]),
+        ("ships in the south-eastern quarter", [1, 2]),
+        ("the northernmost ship", [0]),
+        ("the rightmost ship", [1]),
+        ("the ships cut by the image border", [1]),
+        ("the smallest ship", [2]),
+        ("the two largest ships", [0, 1]),
+        ("the most central ship", [2]),
+        ("ships smaller than 250 m2", [2]),
+        ("ships within 50 m of the river", [2]),
+        ("ships more than 50 m from the river", [0, 1]),
+        ("the ship nearest to the river", [2]),
+        ("the ships east of the river", [1, 2]),
+        ("the ships to the left of the river", [0]),
+        ("the ship furthest to the left in the lower half", [2]),
+        ("ships nearest the largest building", [0]),
+    ],
+)
+def test_conditions_hold_for_objects_of_the_whole_image(tmp_path: Path, question: str, meant: list[int]) -> None:
+    predictor, _ = oracle_predictor()
+    prediction = predictor.segment(write(tmp_path / "port.tif", port()), question, tiled=True)
+    found = [i.box for target in prediction.targets for i in target.instances]
+    assert found == [SHIPS[n] for n in meant]
+
+
+def test_what_stands_on_something_is_told_by_what_surrounds_it(tmp_path: Path) -> None:
+    predictor, _ = oracle_predictor()
+    prediction = predictor.segment(write(tmp_path / "port.tif", port()), "cars on the building", tiled=True)
+    assert [i.box for i in prediction.targets[0].instances] == [(40, 200, 46, 206)]
+
+
+def test_metres_are_not_guessed() -> None:
+    predictor, oracle = oracle_predictor()
+    with pytest.raises(GeoAgentError, match="no ground size"):
+        predictor.segment(port(), "ships within 50 m of the river", tiled=True)
+    assert oracle.asked == 0
+    prediction = predictor.segment(port(), "ships within 50 m of the river", tiled=True, gsd_m=1.0)
+    assert [i.box for i in prediction.targets[0].instances] == [SHIPS[2]]
+
+
+def test_north_without_a_place_is_said_to_be_the_top() -> None:
+    predictor, _ = oracle_predictor()
+    prediction = predictor.segment(port(), "the southernmost ship", tiled=True)
+    assert [i.box for i in prediction.targets[0].instances] == [SHIPS[1]]
+    assert any("top is taken as north" in warning for warning in prediction.warnings)
+
+
+def test_a_condition_that_nothing_meets_is_told_from_absence() -> None:
+    predictor, _ = oracle_predictor()
+    prediction = predictor.segment(port(), "ships in the upper right quarter", tiled=True)
+    assert prediction.targets == ()
+    assert prediction.answer == "I found 3 ships, but no ships in the upper right quarter."
+
+
+def test_outlines_of_masks_on_disk_have_no_trace_of_where_they_were_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predictor, _ = oracle_predictor()
+    image = write(tmp_path / "scene.tif", town())
+    held = predictor.segment(image, "rivers", tiled=True).to_geodataframe()
+    monkeypatch.setattr("geoagent.large.finishing.LARGEST_HELD", 64)
+    monkeypatch.setattr("geoagent.geo.mask_file._STRIP", 50)
+    monkeypatch.setattr("geoagent.geo.measure._AT_ONCE", 5000)
+    stored = predictor.segment(image, "rivers", tiled=True)
+    frame = stored.to_geodataframe()
+    assert frame.area_m2.tolist() == pytest.approx(held.area_m2.tolist())
+    assert frame.perimeter_m.tolist() == pytest.approx(held.perimeter_m.tolist(), rel=2e-3)
+    assert all(
+        a.symmetric_difference(b).area < 0.01 * a.area for a, b in zip(frame.geometry, held.geometry, strict=True)
+    )
+    assert stored.measure()[0].count == len(held)

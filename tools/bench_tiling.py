@@ -15,11 +15,15 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import rasterio
 from affine import Affine
 from rasterio.windows import Window
+
+from geoagent.types import Pixels
 
 QUESTION = "the largest storage tank in the left half"
 _PATTERN = 1024
@@ -38,12 +42,12 @@ def write_scene(path: Path, side: int) -> None:
             for x in range(0, side, _PATTERN):
                 cell = ground.copy()
                 for _ in range(int(rng.integers(0, 6))):
-                    _tank(cell, *rng.uniform(0, _PATTERN, 2), float(rng.uniform(8, 40)))
+                    _tank(cell, rng.uniform(0, _PATTERN), rng.uniform(0, _PATTERN), rng.uniform(8, 40))
                 height, width = min(_PATTERN, side - y), min(_PATTERN, side - x)
                 out.write(cell[:, :height, :width], window=Window(x, y, width, height))
 
 
-def _tank(cell: np.ndarray, x: float, y: float, radius: float) -> None:
+def _tank(cell: Pixels, x: float, y: float, radius: float) -> None:
     rows, columns = np.ogrid[:_PATTERN, :_PATTERN]
     cell[:, (columns - x) ** 2 + (rows - y) ** 2 < radius**2] = 235
 
@@ -82,19 +86,17 @@ class _Bright:
     needs_training = False
 
     def __init__(self) -> None:
-        from types import SimpleNamespace
-
         from geoagent.model.configuration import ImageSizeConfig, ScoreConfig
 
-        self.model = SimpleNamespace(
+        self.model: Any = SimpleNamespace(
             config=SimpleNamespace(image=ImageSizeConfig(sam=512), score=ScoreConfig(), trained=True)
         )
-        self.processor = None
+        self.processor: Any = None
 
-    def encode(self, images):
+    def encode(self, images: Sequence[Pixels]) -> list[Any]:
         return [image[..., 0] for image in images]
 
-    def answer(self, requests):
+    def answer(self, requests: Sequence[Any]) -> list[Any]:
         import torch
 
         from geoagent.model.requests import Draft, DraftTarget

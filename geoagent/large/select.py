@@ -9,6 +9,7 @@ from affine import Affine
 from numpy.typing import NDArray
 from pyproj import Transformer
 from rasterio.features import shapes
+from shapely.geometry import shape
 
 from geoagent.geo.georef import WGS84, has_place, image_to_lonlat, is_measurable, pixel_areas
 from geoagent.geo.mask_file import UNSEEN, read_ids
@@ -84,7 +85,7 @@ class SceneObjects:
                 continue
             found = shapes(number, mask=number > 0, connectivity=4, transform=Affine.translation(0, top))
             for polygon, owner in found:
-                drawn.append(shapely.polygons(polygon["coordinates"][0], polygon["coordinates"][1:]))
+                drawn.append(shape(polygon))
                 owners.append(int(owner) - 1)
         placed = shapely.transform(np.array(drawn, dtype=object), self.place.local)
         return placed, np.array(owners, dtype=np.intp)
@@ -202,7 +203,7 @@ class Selection:
     def _sizes(self, objects: SceneObjects, chosen: Chosen, condition: Condition) -> Floats:
         if condition.unit == "px":
             return objects.things.area[chosen].astype(np.float64)
-        self._metres(condition)
+        check_scale(self.info, condition.unit)
         return np.asarray(objects.areas[chosen])
 
     def _metres(self, condition: Condition) -> float:
