@@ -48,7 +48,12 @@ class OracleSession:
     scene: AnnotatedScene
 
     def ask(
-        self, text: str = "", *, points: Sequence[Sequence[float]] = (), boxes: Sequence[Sequence[float]] = ()
+        self,
+        text: str = "",
+        *,
+        points: Sequence[Sequence[float]] = (),
+        boxes: Sequence[Sequence[float]] = (),
+        brief: bool = False,
     ) -> Prediction:
         """The labels of every class that the text names."""
         names = class_names(text)

@@ -45,6 +45,11 @@ class StoredMask:
         )
         return replace(self, target=target)
 
+    def in_image(self, one: Instance) -> Instance:
+        """An object with its box in pixels of the whole image."""
+        (x, y), (x0, y0, x1, y1) = self.window[:2], one.box
+        return replace(one, box=(x0 + x, y0 + y, x1 + x, y1 + y))
+
     def only(self, number: int) -> "StoredMask":
         """One of its objects."""
         chosen = next(piece for piece in self.pieces if piece.id == number)

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from geoagent.agent.masks import StoredMask, as_prediction
 from geoagent.geo.export import save_prediction
 from geoagent.geo.overlay import draw_overlay
 from geoagent.geo.raster import Raster
 from geoagent.geo.style import target_colour
-from geoagent.types import GeoAgentError, Pixels
+from geoagent.types import Box, GeoAgentError, Pixels
 
 FORMATS = {
     "geojson": "outlines in longitude and latitude",
@@ -41,11 +41,25 @@ class Drawing:
 def draw(raster: Raster, masks: Sequence[StoredMask]) -> Drawing:
     """The image with each mask in its colour, at most 1024 pixels wide and high."""
     pixels = draw_overlay(as_prediction(masks, raster.pixels)) if masks else raster.pixels
-    picture = Image.fromarray(pixels)
+    colours = tuple("#{:02x}{:02x}{:02x}".format(*target_colour(n)) for n in range(1, len(masks) + 1))
+    return _drawing(Image.fromarray(pixels), colours)
+
+
+def draw_box(raster: Raster, box: Box, label: str) -> Drawing:
+    """The image with a box, and a word at its corner."""
+    if box[0] >= box[2] or box[1] >= box[3]:
+        raise GeoAgentError("the box is empty: write x1 < x2 and y1 < y2")
+    picture = Image.fromarray(raster.pixels)
+    pen, colour = ImageDraw.Draw(picture), target_colour(1)
+    pen.rectangle((box[0], box[1], box[2] - 1, box[3] - 1), outline=colour, width=max(1, max(picture.size) // 300))
+    pen.text((box[0] + 3, box[1] + 3), label[:60], fill=colour)
+    return _drawing(picture)
+
+
+def _drawing(picture: Image.Image, colours: tuple[str, ...] = ()) -> Drawing:
     picture.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
     buffer = io.BytesIO()
     picture.save(buffer, format="PNG")
-    colours = tuple("#{:02x}{:02x}{:02x}".format(*target_colour(n)) for n in range(1, len(masks) + 1))
     return Drawing(buffer.getvalue(), picture.width, picture.height, colours)
 
 

@@ -11,9 +11,14 @@ class Session(Protocol):
     """An image that was encoded once."""
 
     def ask(
-        self, text: str = "", *, points: Sequence[Sequence[float]] = (), boxes: Sequence[Sequence[float]] = ()
+        self,
+        text: str = "",
+        *,
+        points: Sequence[Sequence[float]] = (),
+        boxes: Sequence[Sequence[float]] = (),
+        brief: bool = False,
     ) -> Prediction:
-        """Answer one question; coordinates are pixels of what was opened."""
+        """Answer one question; coordinates are pixels of what was opened. ``brief``: phrases instead of sentences."""
         ...
 
 

@@ -71,6 +71,7 @@ class Sight:
         region: Box | None = None,
         points: Sequence[Sequence[float]] = (),
         boxes: Sequence[Sequence[float]] = (),
+        brief: bool = True,
     ) -> tuple[Prediction, View]:
         """Ask about an image; coordinates are pixels of the whole image, also where only a region is looked at."""
         with self._turn, self._nameless(image_id) as path:
@@ -81,6 +82,7 @@ class Sight:
                 text,
                 points=[(p[0] - x, p[1] - y, *p[2:]) for p in points],
                 boxes=[(b[0] - x, b[1] - y, b[2] - x, b[3] - y) for b in boxes],
+                brief=brief,
             )
             report("measuring what was found")
             warnings = tuple(_nameless(warning, image_id, path) for warning in prediction.warnings)
@@ -90,7 +92,7 @@ class Sight:
         """Ask about a picture that is not a file, such as one that was warped."""
         with self._turn:
             report("asking the segmentation model")
-            return self._model.open(raster).ask(text)
+            return self._model.open(raster).ask(text, brief=True)
 
     def keep(self, image_id: str, target: Target, prediction: Prediction, window: Box) -> str:
         """Store what was found and return its id."""

@@ -12,11 +12,11 @@ import numpy as np
 from pydantic import Field
 
 from geoagent.agent import change, relations, sizes
-from geoagent.agent.answers import Answer, number, quoted
+from geoagent.agent.answers import LIMIT, Answer, number, quoted
 from geoagent.agent.calculator import evaluate
 from geoagent.agent.grids import CommonGrid, common_grid, on_one_grid
 from geoagent.agent.masks import StoredMask, without_path
-from geoagent.agent.output import FORMATS, draw, export_to
+from geoagent.agent.output import FORMATS, Drawing, draw, draw_box, export_to
 from geoagent.agent.progress import Turn, report
 from geoagent.agent.segmenter import Segmenter
 from geoagent.agent.sight import Sight
@@ -73,6 +73,15 @@ class Toolbox:
     def preview(self, image_id: str) -> bytes:
         """A small picture of an image, as PNG."""
         return draw(self._sight.read(image_id), ()).png
+
+    def tell(self, image_id: str, question: str) -> str:
+        """What the segmentation model says of an image, in sentences."""
+        prediction, _ = self._sight.ask(image_id, question, brief=False)
+        return prediction.answer[:LIMIT]
+
+    def outline_box(self, image_id: str, box: Box, label: str) -> Outcome:
+        """A picture of an image with a box drawn on it."""
+        return self._kept_picture(draw_box(self._sight.read(image_id), box, label))
 
     @property
     def functions(self) -> Mapping[str, Callable[..., Outcome]]:
@@ -278,20 +287,15 @@ class Toolbox:
         else:
             masks = _on_common_grid([self.store.mask(one) for one in ids])
             drawing = draw(self._sight.read(masks[0].image_id, masks[0].window), masks)
-        with self.store.new_file("picture.png") as (file_id, path):
-            path.write_bytes(drawing.png)
-        file = self.store.file(file_id)
+        kept = self._kept_picture(drawing)
         answer: Answer = {
-            "file_id": file_id,
-            "file_name": file.name,
-            "width_px": drawing.width,
-            "height_px": drawing.height,
+            **kept.answer,
             "legend": [
                 {"colour": colour, "mask_id": one, "phrase": mask.target.phrase[:60]}
                 for one, mask, colour in zip(ids, masks, drawing.colours, strict=False)
             ],
         }
-        return Outcome(answer, files=(file,), picture=drawing.png if show else None)
+        return Outcome(answer, files=kept.files, picture=drawing.png if show else None)
 
     def export(
         self,
@@ -324,6 +328,13 @@ class Toolbox:
         return Outcome({"value": number(evaluate(expression))})
 
     # ---------------------------------------------------------------------------------------------------- inside
+
+    def _kept_picture(self, drawing: Drawing) -> Outcome:
+        with self.store.new_file("picture.png") as (file_id, path):
+            path.write_bytes(drawing.png)
+        file = self.store.file(file_id)
+        answer: Answer = {"file_id": file_id, "file_name": file.name}
+        return Outcome({**answer, "width_px": drawing.width, "height_px": drawing.height}, files=(file,))
 
     def _check_scale(self, stored: StoredMask, metres: float | None) -> None:
         if metres and not is_measurable(stored.info):
