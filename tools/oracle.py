@@ -70,8 +70,18 @@ class KnownScene:
         self.raster = raster
         self.scene = scene
 
-    def ask(self, text: str = "", *, prompts: Prompts | None = None) -> Prediction:
+    def ask(
+        self,
+        text: str = "",
+        *,
+        points: Sequence[Sequence[float]] = (),
+        boxes: Sequence[Sequence[float]] = (),
+        prompts: Prompts | None = None,
+        brief: bool = False,
+    ) -> Prediction:
         """Answer with what is truly there."""
+        if points or boxes:
+            prompts = Prompts(points=tuple((p[0], p[1], True) for p in points), boxes=tuple(tuple(b) for b in boxes))  # type: ignore[misc]
         self.oracle.questions += 1
         began = time.perf_counter()
         while time.perf_counter() - began < self.oracle.seconds:

@@ -2,9 +2,11 @@
 
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from geoagent.geo.raster import Raster
@@ -20,8 +22,36 @@ class Scene(Protocol):
     def raster(self) -> Raster:
         """What was read."""
 
-    def ask(self, text: str = "", *, prompts: Prompts | None = None) -> Prediction:
+    def ask(
+        self,
+        text: str = "",
+        *,
+        points: Sequence[Sequence[float]] = (),
+        boxes: Sequence[Sequence[float]] = (),
+        prompts: Prompts | None = None,
+        brief: bool = False,
+    ) -> Prediction:
         """Answer one question about it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolStep:
+    """A tool call of an agent."""
+
+    name: str
+    arguments: Mapping[str, Any]
+    seconds: float | None = None
+    """None while it runs."""
+    result: str = ""
+
+
+class Agent(Protocol):
+    """What answers in several steps, see `geoagent.app.agent_chat.AgentTalk`."""
+
+    def ask(
+        self, question: str, images: Sequence[Path], raster: Raster, tell: Callable[[tuple[ToolStep, ...]], None]
+    ) -> tuple[Prediction, tuple[ToolStep, ...]]:
+        """Answer, telling the tool calls so far each time there is news."""
 
 
 class Asker(Protocol):
@@ -33,7 +63,7 @@ class Asker(Protocol):
     def device(self) -> str:
         """What it runs on, for people."""
 
-    def open(self, image: Any, **reading: Any) -> Scene:
+    def open(self, image: Any, /) -> Scene:
         """Encode an image once."""
 
 

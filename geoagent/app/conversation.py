@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from geoagent.app.asking import Asker, Scene, Stopped, Worker
+from geoagent.app.asking import Agent, Asker, Scene, Stopped, ToolStep, Worker
 from geoagent.app.followup import answer_from_objects
 from geoagent.app.review import ObjectKey, Review
 from geoagent.geo.opening import check_file
@@ -38,6 +38,8 @@ class Turn:
     review: Review
     from_objects: bool = False
     """Answered from the objects found before, without the model."""
+    steps: tuple[ToolStep, ...] = ()
+    """Tool calls of an agent."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +48,7 @@ class Progress:
 
     stage: str
     seconds: float
+    steps: tuple[ToolStep, ...] = ()
 
 
 @dataclass
@@ -68,6 +71,8 @@ class Conversation:
     turns: list[Turn] = field(default_factory=list)
     stop: threading.Event = field(default_factory=threading.Event)
     used: float = field(default_factory=time.monotonic)
+    agent: Agent | None = None
+    """Answers questions in several steps; None: the model answers alone."""
     shown: TalkedAbout | None = None
     """The image whose picture the browser has."""
     _history: list[Review] = field(default_factory=list)
@@ -136,6 +141,9 @@ class Conversation:
         question = question.strip()
         if not question and not prompts:
             raise GeoAgentError("nothing was asked: write a question, or point at something in the image")
+        if self.agent is not None and not prompts:
+            yield from self._ask_agent(self.agent, question)
+            return
         number, earlier = self.current, self.review
         began = time.perf_counter()
         answer = None
@@ -154,6 +162,18 @@ class Conversation:
         prompts.check_inside(info.width, info.height)
         prediction: Prediction = yield from self._wait(lambda: scene.ask(question, prompts=prompts), "Looking")
         self._add(Turn(question=question, prompts=prompts, image=number, review=Review.of(prediction)))
+
+    def _ask_agent(self, agent: Agent, question: str) -> Generator[Progress, None, None]:
+        number = self.current
+        yield from self.open_current()
+        scene = self.image.scene
+        assert scene is not None
+        told: list[tuple[ToolStep, ...]] = [()]
+        images = [about.path for about in self.images]
+        work = self._wait(lambda: agent.ask(question, images, scene.raster, told.append), "Thinking")
+        prediction, steps = yield from _with_steps(work, told)
+        review = Review.of(prediction)
+        self._add(Turn(question=question, prompts=Prompts(), image=number, review=review, steps=steps))
 
     def _wait(self, work: Callable[[], T], stage: str) -> Generator[Progress, None, T]:
         self.stop = threading.Event()
@@ -235,3 +255,13 @@ class Conversation:
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
+
+
+def _with_steps(work: Generator[Progress, None, T], told: list[tuple[ToolStep, ...]]) -> Generator[Progress, None, T]:
+    """The progress of ``work``, each time with the last that was told of its steps."""
+    while True:
+        try:
+            progress = next(work)
+        except StopIteration as end:
+            return end.value
+        yield replace(progress, steps=told[-1])

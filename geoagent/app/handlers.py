@@ -9,13 +9,13 @@ from typing import Any
 
 import gradio as gr
 
-from geoagent.app.asking import Stopped
+from geoagent.app.asking import Stopped, ToolStep
 from geoagent.app.conversation import Conversation, Progress
 from geoagent.app.downloads import as_command, as_python, write_download
 from geoagent.app.examples import Example
 from geoagent.app.scene_view import answer_json, picture_json
 from geoagent.app.sessions import Sessions
-from geoagent.app.wording import answer_html, question_text
+from geoagent.app.wording import answer_html, question_text, step_html
 from geoagent.types import GeoAgentError, Prompts
 
 Updates = tuple[Any, ...]
@@ -173,7 +173,8 @@ class Handlers:
         yield self._waiting(messages)
         try:
             for progress in work:
-                yield (*(_STAY,) * 4, _progress(progress), *(_STAY,) * 3)
+                chat = [*messages, *_cards(progress.steps)] if progress.steps else _STAY
+                yield (_STAY, chat, _STAY, _STAY, _progress(progress), *(_STAY,) * 3)
             note = ""
         except Stopped:
             note = _note("Stopped. Nothing was kept of this question.")
@@ -214,8 +215,20 @@ def _messages(conversation: Conversation) -> list[dict[str, Any]]:
     messages = []
     for turn in conversation.turns:
         messages.append(_said("user", question_text(turn.question, turn.prompts)))
+        messages += _cards(turn.steps)
         messages.append(_said("assistant", answer_html(turn)))
     return messages
+
+
+def _cards(steps: tuple[ToolStep, ...]) -> list[dict[str, Any]]:
+    """Each tool call as a card that opens: its name, arguments, seconds and result."""
+    cards = []
+    for step in steps:
+        about: dict[str, Any] = {"title": step.name, "status": "pending" if step.seconds is None else "done"}
+        if step.seconds is not None:
+            about["duration"] = round(step.seconds, 2)
+        cards.append({**_said("assistant", step_html(step)), "metadata": about})
+    return cards
 
 
 def _said(role: str, content: str) -> dict[str, Any]:

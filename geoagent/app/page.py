@@ -88,9 +88,11 @@ def build_page(sessions: Sessions, examples: Sequence[Example], tiles: str = "")
                     tiles=tiles,
                 )
             with gr.Column(scale=4, min_width=320):
-                chat = _chat_column(examples)
+                chat = _chat_column()
+        with gr.Accordion("Examples", open=True, elem_id="ga-examples") as accordion:
+            cards = gr.HTML(example_cards(tuple(examples)), js_on_load=_CARDS_SCRIPT, apply_default_css=False)
         below = _answer_tools()
-        parts = Parts(view=view, **below, **chat)
+        parts = Parts(view=view, examples=accordion, cards=cards, **below, **chat)
         _connect(page, parts, Handlers(sessions, tuple(examples)))
     return page
 
@@ -113,7 +115,7 @@ def _answer_tools() -> dict[str, Any]:
     return {"score": score, "undo": undo, "downloads": downloads, "copies": copies, "code": code, "fetch": fetch}
 
 
-def _chat_column(examples: Sequence[Example]) -> dict[str, Any]:
+def _chat_column() -> dict[str, Any]:
     chat = gr.Chatbot(
         show_label=False,
         elem_id="ga-chat",
@@ -136,16 +138,12 @@ def _chat_column(examples: Sequence[Example]) -> dict[str, Any]:
     )
     drawn = gr.Textbox(visible=False)
     stop = gr.Button("Stop", variant="stop", size="sm", visible=False, elem_id="ga-stop")
-    with gr.Accordion("Examples", open=True, elem_id="ga-examples") as accordion:
-        cards = gr.HTML(example_cards(tuple(examples)), js_on_load=_CARDS_SCRIPT, apply_default_css=False)
     return {
         "chat": chat,
         "status": status,
         "box": box,
         "drawn": drawn,
         "stop": stop,
-        "examples": accordion,
-        "cards": cards,
     }
 
 

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
@@ -46,6 +47,7 @@ def serve(
     port: int | None = None,
     auth: tuple[str, str] | None = None,
     tiles: str = "",
+    llm: Any = None,
     demos: tuple[Demo, ...] = DEMOS,
 ) -> ServedPage:
     """Serve the page in the background.
@@ -57,11 +59,12 @@ def serve(
         port: None: the first free one from 7860.
         auth: Name and password to ask for.
         tiles: Address of a tile server to show below the map; empty: none.
+        llm: A LangChain chat model that answers in several steps, with tools; None: the model answers alone.
         demos: Pictures of the example cards.
     """
     uploads = Path(tempfile.mkdtemp(prefix="geoagent-uploads-"))
     os.environ["GRADIO_TEMP_DIR"] = str(uploads)  # read when components are made
-    sessions = Sessions(model, images)
+    sessions = Sessions(model, images, llm)
     page = build_page(sessions, examples_of(demos), tiles)
     page.queue(max_size=64)
     try:

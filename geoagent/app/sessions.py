@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from geoagent.app.asking import Asker, Worker
 from geoagent.app.conversation import Conversation, TalkedAbout
@@ -14,9 +15,10 @@ IDLE_SECONDS = 3 * 3600.0
 class Sessions:
     """The conversations, by the key that the server gave each page."""
 
-    def __init__(self, model: Asker, images: Sequence[Path] = ()) -> None:
+    def __init__(self, model: Asker, images: Sequence[Path] = (), llm: Any = None) -> None:
         self.model = model
         self._images = tuple(images)
+        self.llm = llm
         self.worker = Worker()
         self._conversations: dict[str, Conversation] = {}
         self._lock = threading.Lock()
@@ -30,6 +32,11 @@ class Sessions:
                 self._conversations[key] = Conversation(
                     model=self.model, worker=self.worker, images=images, current=0 if images else -1
                 )
+                if self.llm is not None:
+                    from geoagent.app.agent_chat import AgentTalk
+
+                    new = self._conversations[key]
+                    new.agent = AgentTalk(self.llm, self.model, new.folder)
             conversation = self._conversations[key]
             conversation.used = time.monotonic()
             return conversation

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 
+from geoagent.app.asking import ToolStep
 from geoagent.app.conversation import Turn
 from geoagent.cli.words import area, length
 from geoagent.geo.georef import ground_extent
@@ -112,6 +113,15 @@ def question_text(question: str, prompts: Prompts) -> str:
     ]
     words = _entities(question)
     return f"{words}\n\n<span class='ga-pointed'>with {', '.join(pointed)}</span>" if pointed else words
+
+
+def step_html(step: ToolStep) -> str:
+    """What a tool was asked, and what it said."""
+    arguments = "".join(
+        f"<dt>{_entities(str(k))}</dt><dd>{_entities(str(v)[:300])}</dd>" for k, v in step.arguments.items()
+    )
+    result = f'<div class="ga-result">{_entities(step.result)}</div>' if step.result else ""
+    return f'<dl class="ga-call">{arguments}</dl>{result}'
 
 
 def facts(info: ImageInfo, model: str, device: str) -> list[tuple[str, str]]:

@@ -26,6 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--tiles", default="", metavar="URL", help="tile server below the map: https://…/{z}/{x}/{y}.png"
     )
+    agent = parser.add_argument_group("agent")
+    agent.add_argument("--llm", metavar="NAME", help="a language model that answers in several steps, see geoagent ask")
+    agent.add_argument("--llm-url", metavar="URL", help="a server that speaks OpenAI's protocol (vLLM, Ollama …)")
     parsing.add_model_arguments(parser)
 
 
@@ -48,16 +51,20 @@ def _serve(args: argparse.Namespace) -> int:
     from pathlib import Path
 
     from geoagent.cli.loading import load_model
+    from geoagent.cli.needing import needs
     from geoagent.model.catalogue import check_name
-    from geoagent.types import GeoAgentError
 
     check_name(args.model)
-    try:
+    with needs("app"):
         from geoagent.app.loading import LoadedOnce
         from geoagent.app.serve import serve
-    except ImportError as error:
-        raise GeoAgentError('the page needs gradio: pip install "geoagent[app]", or use --terminal') from error
 
+    llm = None
+    if args.llm:
+        with needs("agent"):
+            from geoagent.agent.language_models import chat_model
+
+        llm = chat_model(args.llm, base_url=args.llm_url)
     model = LoadedOnce(args.model, lambda: load_model(args))
     page = serve(
         model,
@@ -66,6 +73,7 @@ def _serve(args: argparse.Namespace) -> int:
         port=args.port or _port_of_environment(),
         auth=args.auth,
         tiles=args.tiles,
+        llm=llm,
     )
     print(f"geoagent with {args.model}: open {page.address} (Ctrl-C ends it)", flush=True)
     page.sessions.worker.submit(lambda: model.predictor, threading.Event())  # ready by the time of the first question
