@@ -1,5 +1,6 @@
 """What the README and the documents say can be done, can be done."""
 
+import argparse
 import importlib.util
 import re
 import shlex
@@ -63,6 +64,11 @@ def test_make_targets_and_modules_exist():
     for program, *words in commands("sh"):
         if program == "make":
             assert re.search(rf"^{words[0]}:", makefile, re.MULTILINE), words
+        elif program == "geoagent":  # needs a folder, a chat model or a browser: its options at least exist
+            parser = argparse.ArgumentParser()
+            importlib.import_module(f"geoagent.cli.{words[0]}").add_arguments(parser)
+            known = parser.format_help()
+            assert all(word in known for word in words if word.startswith("--")), words
         else:
             assert program == "python" and words[0] == "-m"
             assert importlib.util.find_spec(words[1]), words
