@@ -5,26 +5,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import shapely
 from PIL import Image
-from shapely.geometry.base import BaseGeometry
 
 from geoagent.app.conversation import Conversation
 from geoagent.app.review import Review
 from geoagent.app.steps import data_uri, steps_of
 from geoagent.app.wording import facts
 from geoagent.cli.words import area
-from geoagent.geo.georef import has_place, image_to_lonlat
 from geoagent.geo.measure import mask_area_m2
 from geoagent.geo.raster import Raster
 from geoagent.geo.style import target_colour
 from geoagent.geo.vector import object_outline
+from geoagent.geo.webmap import lonlat_grid, svg_path
 from geoagent.types import Box, ImageInfo, Mask, Pixels, Target
 
 _LONGEST_SIDE = 4096
 """Of the picture that is sent; outlines keep the precision of the image."""
-_GRID = 9
-"""Longitude and latitude are interpolated in a grid of this many points a side."""
 
 
 def picture_json(name: str, raster: Raster) -> str:
@@ -92,7 +88,7 @@ def _objects(review: Review, place: int, target: Target, shown: int) -> list[dic
             "size": _size(crop, info, box),
             "area": mask_area_m2(crop, info, box),
             "pixels": int(np.count_nonzero(crop)),
-            "path": _svg_path(object_outline(crop, box, info)),
+            "path": svg_path(object_outline(crop, box, info)),
             "box": list(box),
             "rejected": (place, number) in review.rejected,
         }
@@ -102,26 +98,6 @@ def _objects(review: Review, place: int, target: Target, shown: int) -> list[dic
 
 def _size(mask: Mask, info: ImageInfo, box: Box | None = None) -> str:
     return area(mask_area_m2(mask, info, box), int(np.count_nonzero(mask)))
-
-
-def _svg_path(geometry: BaseGeometry) -> str:
-    commands = []
-    for part in shapely.get_parts(geometry):
-        for ring in [part.exterior, *part.interiors]:
-            points = " ".join(f"{x:.1f},{y:.1f}" for x, y in shapely.get_coordinates(ring)[:-1])
-            commands.append(f"M{points}Z")
-    return "".join(commands)
-
-
-def lonlat_grid(info: ImageInfo) -> list[list[list[float]]] | None:
-    """Longitude and latitude [rows][columns][2] over the image, without a jump at 180 degrees."""
-    if not has_place(info):
-        return None
-    columns, rows = np.meshgrid(np.linspace(0, info.width, _GRID), np.linspace(0, info.height, _GRID))
-    longitude, latitude = image_to_lonlat(info, columns, rows)
-    longitude = longitude[0, 0] + (longitude - longitude[0, 0] + 180) % 360 - 180
-    grid: list[list[list[float]]] = np.round(np.stack([longitude, latitude], axis=-1), 8).tolist()
-    return grid
 
 
 def _drawn(prompts: Any) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from geoagent.geo.measure import mask_area_m2
 from geoagent.geo.overlay import picture_of
 from geoagent.geo.style import target_colour
 from geoagent.geo.vector import object_outline, objects_of
-from geoagent.types import Prediction
+from geoagent.types import ImageInfo, Prediction
 
 _PICTURE_SIDE = 2048
 """Longer side of the picture inside: about 1 MB. Outlines keep the precision of the image."""
@@ -55,7 +55,7 @@ def _content(prediction: Prediction) -> dict[str, Any]:
                 "score": round(target.score if instance is None else instance.score, 3),
                 "pixels": int(np.count_nonzero(crop)),
                 "area": mask_area_m2(crop, info, place),
-                "path": _svg_path(drawn),
+                "path": svg_path(drawn),
                 "box": list(place),
             }
         )
@@ -84,11 +84,12 @@ def _content(prediction: Prediction) -> dict[str, Any]:
         "absent": [{"phrase": t.phrase, "score": round(t.score, 3)} for t in prediction.absent],
         "warnings": list(prediction.warnings),
         "objects": objects,
-        "grid": _lonlat_grid(prediction),
+        "grid": lonlat_grid(info),
     }
 
 
-def _svg_path(geometry: BaseGeometry) -> str:
+def svg_path(geometry: BaseGeometry) -> str:
+    """The outline of an object, holes included, as the ``d`` of an SVG path in pixels."""
     commands = []
     for part in shapely.get_parts(geometry):
         for ring in [part.exterior, *part.interiors]:
@@ -97,9 +98,8 @@ def _svg_path(geometry: BaseGeometry) -> str:
     return "".join(commands)
 
 
-def _lonlat_grid(prediction: Prediction) -> list[list[list[float]]] | None:
+def lonlat_grid(info: ImageInfo) -> list[list[list[float]]] | None:
     """Longitude and latitude [rows][columns][2] over the image, without a jump at 180 degrees."""
-    info = prediction.image
     if not has_place(info):
         return None
     columns, rows = np.meshgrid(np.linspace(0, info.width, _GRID), np.linspace(0, info.height, _GRID))

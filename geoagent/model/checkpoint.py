@@ -1,7 +1,7 @@
 """Where weights come from and which of them are trained.
 
 Stock Qwen-VL and SAM2 checkpoints go into their places (`from_stock`), saved geoagent checkpoints come back whole
-(`from_folder`), adapters are laid over the right modules only (`adapter_targets`, `fused_qk_adapter`).
+(`from_folder`), adapters are laid over the right modules only (`adapter_targets`, `mask_value_rows`).
 """
 
 import re
