@@ -28,10 +28,6 @@ class ClassMaps:
     weight: Tensor
     """uint8 [B,K,m,m]: 1 where the labels say whether the class is there."""
 
-    def to(self, device: torch.device | str) -> "ClassMaps":
-        """The same on another device."""
-        return ClassMaps(self.cover.to(device), self.weight.to(device))
-
 
 @dataclass(frozen=True)
 class AuxiliaryLogits:
