@@ -7,7 +7,7 @@ model.segment_batch([("a.png", "…"), ("b.png", "…")])    # many images toget
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -139,8 +139,18 @@ class Predictor:
         *,
         brief: bool = False,
         began: float | None = None,
+        tell: Callable[[str], None] | None = None,
     ) -> list[Prediction]:
-        """Answer questions about open scenes together; ``began`` is when the clock started."""
+        """Answer questions about open scenes together.
+
+        Args:
+            asked: Scenes with what is asked about them.
+            brief: Phrases only.
+            began: When the clock started; None: now.
+            tell: With one question: hears the answer so far, marks included, each time a word was added.
+        """
+        if tell is not None and len(asked) != 1:
+            raise ValueError("only one answer at a time can be told while it is written")
         began = time.perf_counter() if began is None else began
         requests = []
         for session, text, prompts in asked:
@@ -148,7 +158,7 @@ class Predictor:
                 raise GeoAgentError("nothing was asked: give a text, or point at something")
             height, width = session.raster.info.size
             prompts.check_inside(width, height)
-            requests.append(Request(session.encoded, (height, width), text, prompts, brief))
+            requests.append(Request(session.encoded, (height, width), text, prompts, brief, tell))
         drafts = self.grounder.answer(requests)
         predictions = [
             self._prediction(draft, session.raster, text)
@@ -198,10 +208,15 @@ class SceneSession:
         masks: Sequence[Mask] = (),
         prompts: Prompts | None = None,
         brief: bool = False,
+        tell: Callable[[str], None] | None = None,
     ) -> Prediction:
-        """Ask a question, see `Predictor.segment`; ``prompts`` replaces the four kinds of pointing."""
+        """Ask a question, see `Predictor.segment`.
+
+        ``prompts`` replaces the four kinds of pointing; ``tell`` hears the answer so far while it is written (its words
+        come before its masks), `geoagent.model.tokens.plain_answer` takes its marks away.
+        """
         pointed = prompts or make_prompts(points, boxes, scribbles, masks)
-        return self.predictor.answer([(self, text, pointed)], brief=brief)[0]
+        return self.predictor.answer([(self, text, pointed)], brief=brief, tell=tell)[0]
 
     def ask_many(self, texts: Sequence[str], *, brief: bool = False) -> list[Prediction]:
         """Ask independent questions together."""
@@ -248,7 +263,14 @@ def finish_target(draft: DraftTarget, raster: Raster) -> Target:
             cores = resize_logits(draft.cores[None], size)[0].sigmoid().cpu().numpy()
         instances = split_instances(mask, probability, cores)
     coarse = None if draft.coarse is None else draft.coarse.sigmoid().float().cpu().numpy()
-    return Target(phrase=draft.phrase, score=draft.score, mask=mask, instances=instances, coarse=coarse)
+    return Target(
+        phrase=draft.phrase,
+        score=draft.score,
+        mask=mask,
+        instances=instances,
+        coarse=coarse,
+        evidence=draft.evidence,
+    )
 
 
 def _decoded_instances(draft: DraftTarget, raster: Raster) -> tuple[Instance, ...]:

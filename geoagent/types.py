@@ -128,6 +128,21 @@ class Instance:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """How a mask was found: maps over the whole image for people to look at, float32 [h,w], each on its own grid.
+
+    The first three are attention (A_fu of ASCR): which share of what a place listens to is these words.
+    """
+
+    question: NDArray[np.float32] | None = None
+    phrase: NDArray[np.float32] | None = None
+    seg: NDArray[np.float32] | None = None
+    """The phrase's own <seg> or <rej>."""
+    prompt: NDArray[np.float32] | None = None
+    """How strongly the dense prompt marks each place for SAM2's decoder, 0 where it says nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Target:
     """A phrase of the answer with one mask: everything that the phrase refers to."""
 
@@ -140,6 +155,7 @@ class Target:
     instances: tuple[Instance, ...] = ()
     coarse: NDArray[np.float32] | None = None
     """Where the grounding looked: probabilities on the vision-token grid, float32 [Hv,Wv]."""
+    evidence: Evidence | None = None
 
     def __post_init__(self) -> None:
         check_mask(self.mask, "Target.mask")

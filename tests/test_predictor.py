@@ -1,6 +1,7 @@
 """The one entrance to the models: what comes in, what goes out, and that no way of asking changes the answer."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ import geoagent
 from geoagent.model import checkpoint
 from geoagent.model.boxes import BoxGrounder
 from geoagent.model.querying import QueryGrounder
-from geoagent.model.tokens import QUERY_TOKENS, parse_answer
+from geoagent.model.tokens import QUERY_TOKENS, parse_answer, plain_answer
 from geoagent.predictor import Predictor, make_prompts
 from geoagent.types import GeoAgentError, Prompts
 
@@ -385,3 +386,30 @@ def test_no_boxes_mean_absent(boxes, monkeypatch, reply):
     assert not found.absent[0].mask.any()
     assert found.answer == "Nothing fits helipads."
     assert replace(found, threshold=0.0).targets == ()  # an empty mask is never found, whatever the slider says
+
+
+def test_an_answer_is_told_while_it_is_written(predictor):
+    told = []
+    scene = predictor.open(SQUARE)
+    told_answer = scene.ask("Where is fuel kept?", tell=told.append)
+    assert told_answer.marked_answer == scene.ask("Where is fuel kept?").marked_answer
+    assert len(told) > 2 and told[-1] == told_answer.marked_answer.rstrip("\ufffd").strip()
+    for earlier, later in pairwise(told):
+        assert plain_answer(later).startswith(plain_answer(earlier)), "what was shown is taken back"
+
+
+def test_only_one_answer_is_told(predictor):
+    scene = predictor.open(SQUARE)
+    with pytest.raises(ValueError, match="one answer at a time"):
+        predictor.answer([(scene, "a", Prompts()), (scene, "b", Prompts())], tell=print)
+
+
+def test_every_target_says_how_it_was_found(predictor):
+    prediction = predictor.segment(WIDE, "Where is fuel kept?", points=[(20, 30)])
+    (target,) = prediction.candidates
+    evidence = target.evidence
+    grid = target.coarse.shape
+    assert evidence.question.shape == evidence.phrase.shape == evidence.seg.shape == grid
+    shares = evidence.question + evidence.phrase + evidence.seg
+    assert (shares > 0).all() and (shares <= 1 + 1e-5).all(), "attention is a share; the rest are context tokens"
+    assert evidence.prompt.ndim == 2 and (evidence.prompt >= 0).all()

@@ -4,21 +4,25 @@ The inference side of `geoagent.model.pipeline`: the image's features and its ke
 kept (`EncodedImage`), so that a further question costs only its own words and the decoder.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from geoagent.model import mllm as language
 from geoagent.model import sam as segmenter
+from geoagent.model.evidence import WordPlaces, gather_evidence, watch_prompts
 from geoagent.model.grounding import TargetQueries
+from geoagent.model.judging import judge_phrases
 from geoagent.model.pipeline import GeoAgentModel, ImageFeatures, SegmentedTargets, combined_score
 from geoagent.model.processor import GeoAgentProcessor
 from geoagent.model.requests import Draft, DraftTarget, Request
 from geoagent.model.tasks import task_of
-from geoagent.model.tokens import AnswerGrammar, phrase_spans
-from geoagent.types import Pixels
+from geoagent.model.tokens import AnswerGrammar, TokenIds, phrase_spans
+from geoagent.types import Evidence, Pixels
 
 MAX_TARGETS_AT_ONCE = 32
 
@@ -44,6 +48,24 @@ class _Found:
     state: Tensor
     """[D]."""
     decision_logit: Tensor
+    places: WordPlaces
+    """Which of ``words`` are the question's and which the phrase's."""
+
+
+class _ToldGrammar(AnswerGrammar):
+    """The grammar of an answer that is told while it is written."""
+
+    def __init__(self, hear: Callable[[list[int]], None], ids: TokenIds, **rules: Any) -> None:
+        super().__init__(ids, **rules)
+        self._hear = hear
+        self._written: list[int] = []
+
+    def advance(self, token: int) -> None:
+        """See `AnswerGrammar.advance`."""
+        super().advance(token)
+        if token not in self.ids.stops:
+            self._written.append(token)
+            self._hear(self._written)
 
 
 class QueryGrounder:
@@ -73,14 +95,7 @@ class QueryGrounder:
     def answer(self, requests: Sequence[Request]) -> list[Draft]:
         """See `Grounder.answer`."""
         questions = [self._question(request) for request in requests]
-        answers = language.write_answers(
-            self.model.mllm,
-            [request.encoded.prefix for request in requests],
-            [torch.tensor(words + turn, device=self.model.device) for words, turn in questions],
-            [self._grammar(request) for request in requests],
-            self.processor.ids,
-            max_new_tokens=self.model.config.answer.max_new_tokens,
-        )
+        answers = self._answers(requests, [words + turn for words, turn in questions])
         found = [
             item
             for i, (answer, (words, _)) in enumerate(zip(answers, questions, strict=True))
@@ -97,6 +112,33 @@ class QueryGrounder:
             for i, answer in enumerate(answers)
         ]
 
+    def _answers(self, requests: Sequence[Request], questions: Sequence[list[int]]) -> list[language.WrittenAnswer]:
+        """Answers written freely, or decisions about phrases that are known already."""
+        texts = [torch.tensor(question, device=self.model.device) for question in questions]
+        known = [bool(r.phrase) and self.model.config.answer.query == "token" for r in requests]
+        free, given = ([i for i, k in enumerate(known) if k is which] for which in (False, True))
+        answers: dict[int, language.WrittenAnswer] = {}
+        if free:
+            written = language.write_answers(
+                self.model.mllm,
+                [requests[i].encoded.prefix for i in free],
+                [texts[i] for i in free],
+                [self._grammar(requests[i]) for i in free],
+                self.processor.ids,
+                max_new_tokens=self.model.config.answer.max_new_tokens,
+            )
+            answers.update(zip(free, written, strict=True))
+        if given:
+            judged = judge_phrases(
+                self.model.mllm,
+                [requests[i].encoded.prefix for i in given],
+                [texts[i] for i in given],
+                [self.processor.instruction_ids(requests[i].phrase) for i in given],
+                self.processor.ids,
+            )
+            answers.update(zip(given, judged, strict=True))
+        return [answers[i] for i in range(len(requests))]
+
     def _question(self, request: Request) -> tuple[list[int], list[int]]:
         """The person's words, and what leads over to the answer."""
         words = self.processor.instruction_ids(request.instruction, request.prompts, request.size)
@@ -106,7 +148,10 @@ class QueryGrounder:
         config = self.model.config.answer
         described = config.query == "description"
         pointed = bool(request.prompts) and not described
-        return AnswerGrammar(
+        make: Callable[..., AnswerGrammar] = AnswerGrammar
+        if request.tell is not None:
+            make = partial(_ToldGrammar, partial(self._tell, request.tell))
+        return make(
             self.processor.ids,
             max_tokens=config.max_new_tokens,
             max_targets=0 if described else 1 if pointed else config.max_targets,
@@ -115,6 +160,10 @@ class QueryGrounder:
             brief=request.brief or config.style == "brief",
             may_reject=not pointed,
         )
+
+    def _tell(self, hear: Callable[[str], None], tokens: list[int]) -> None:
+        """The answer so far; a letter whose bytes are not all written yet is left out."""
+        hear(self.processor.decode(tokens).rstrip("\ufffd").strip())
 
     def _asked_for(
         self, number: int, request: Request, answer: language.WrittenAnswer, word_count: int
@@ -125,7 +174,8 @@ class QueryGrounder:
         words = answer.question_states[:word_count]
         phrase = request.instruction.strip() or "what was pointed at"
         # No token decides whether it is there: only SAM2's object score does.
-        return [_Found(number, phrase, words, words.mean(dim=0), words.new_zeros(()))]
+        places = WordPlaces(word_count, 0)
+        return [_Found(number, phrase, words, words.mean(dim=0), words.new_zeros(()), places)]
 
     def _phrases(self, request: int, answer: language.WrittenAnswer, word_count: int) -> list[_Found]:
         """The phrases of an answer that got as far as a decision."""
@@ -136,7 +186,7 @@ class QueryGrounder:
         ):
             words = torch.cat([answer.question_states[:word_count], answer.states[[*span, decision]]])
             phrase = self.processor.decode([written[i] for i in span]).strip()
-            found.append(_Found(request, phrase, words, words[-1], logit))
+            found.append(_Found(request, phrase, words, words[-1], logit, WordPlaces(word_count, len(span))))
         return found
 
     def _segment(self, requests: Sequence[Request], found: Sequence[_Found]) -> list[DraftTarget]:
@@ -154,16 +204,18 @@ class QueryGrounder:
         person = segmenter.stack_prompts([r.prompts for r in asked], [r.size for r in asked])
         task = torch.tensor([task_of("", r.prompts) for r in asked], device=self.model.device)
         queries = replace(_stack_words(found, image), task=task)
-        targets = self.model.segment_targets(queries, _join_images(images), person)
+        with watch_prompts(self.model.prompting) as prompts:
+            targets = self.model.segment_targets(queries, _join_images(images), person)
+        evidence = gather_evidence(targets.grounding, prompts, [item.places for item in found])
         token = torch.stack([item.decision_logit for item in found])
         # Who points at something knows that it is there: the language model's opinion does not count.
         pointed = torch.tensor([bool(r.prompts) for r in asked], device=token.device)
         scores = combined_score(
             self.model.config.score, token.masked_fill(pointed, 0.0), targets.masks.objectness, targets.masks.iou
         )
-        return [self._draft(item, k, float(scores[k]), targets) for k, item in enumerate(found)]
+        return [self._draft(item, k, float(scores[k]), targets, evidence[k]) for k, item in enumerate(found)]
 
-    def _draft(self, item: _Found, k: int, score: float, targets: SegmentedTargets) -> DraftTarget:
+    def _draft(self, item: _Found, k: int, score: float, targets: SegmentedTargets, evidence: Evidence) -> DraftTarget:
         by_cores = self.model.config.instances.split == "cores"
         return DraftTarget(
             phrase=item.phrase,
@@ -171,6 +223,7 @@ class QueryGrounder:
             logits=targets.masks.logits[k],
             cores=targets.cores[k] if by_cores else None,
             coarse=targets.coarse[k],
+            evidence=evidence,
         )
 
 

@@ -4,7 +4,7 @@ There are two ways to ground, `geoagent.model.querying` (the trained pipeline) a
 no training). Both encode an image once and answer any number of requests about encoded images.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from geoagent.model.pipeline import GeoAgentModel
 from geoagent.model.processor import GeoAgentProcessor
-from geoagent.types import Pixels, Prompts
+from geoagent.types import Evidence, Pixels, Prompts
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,10 @@ class Request:
     instruction: str
     prompts: Prompts = field(default_factory=Prompts)
     brief: bool = False
+    phrase: str = ""
+    """What the answer is about, where that is known already: all that is asked is whether it is there, and where."""
+    tell: Callable[[str], None] | None = None
+    """Hears the answer so far, marks included, after each token; not called by ways that write no sentence."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,7 @@ class DraftTarget:
     """[Hv,Wv] logits on the vision-token grid."""
     objects: tuple[DraftObject, ...] | None = None
     """Objects already told apart; None: split the mask."""
+    evidence: Evidence | None = None
 
 
 @dataclass(frozen=True)
