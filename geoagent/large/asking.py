@@ -1,6 +1,6 @@
 """Asking a model about every tile: in batches, each failure tried once more on its own."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,15 +29,15 @@ class TileAsker:
         predictor: The model.
         scene: The image.
         grid: Its tiles.
-        questions: One for each phrase.
+        questions: For each noun that is looked for, the question about it.
         threshold: Score from which on a tile's own division into objects is kept.
     """
 
     def __init__(
-        self, predictor: Predictor, scene: Windows, grid: TileGrid, questions: Sequence[str], threshold: float
+        self, predictor: Predictor, scene: Windows, grid: TileGrid, questions: Mapping[str, str], threshold: float
     ) -> None:
         self.predictor, self.scene, self.grid = predictor, scene, grid
-        self.questions, self.threshold = tuple(questions), threshold
+        self.questions, self.threshold = dict(questions), threshold
 
     def run(self, journal: Journal, *, progress: bool | None = None) -> None:
         """Answer every row that the journal lacks, and once more the tiles that failed.
@@ -86,9 +86,9 @@ class TileAsker:
         shown = [raster for raster in rasters if raster.valid is None or raster.valid.any()]
         encoded = self.predictor.grounder.encode([raster.pixels for raster in shown]) if shown else []
         requests = [
-            Request(image, raster.info.size, question, brief=True)
+            Request(image, raster.info.size, question, brief=True, phrase=noun)
             for image, raster in zip(encoded, shown, strict=True)
-            for question in self.questions
+            for noun, question in self.questions.items()
         ]
         drafts = iter(self.predictor.grounder.answer(requests) if requests else ())
         answers = []

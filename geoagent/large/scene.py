@@ -112,12 +112,12 @@ class _Run:
         sizes = predictor.model.config.image
         zoom = choose_zoom(plan.nouns.values(), scene.info.gsd_m)
         self.grid = TileGrid.cover(scene.info.size, round(sizes.sam * zoom), max_aspect=sizes.max_aspect)
-        self.questions = tuple(f"Segment the {noun}." for noun in plan.nouns)
+        self.questions = {noun: f"Segment the {noun}." for noun in plan.nouns}
         self.keep = tempfile.TemporaryDirectory(prefix="geoagent-large-") if work is None else None
         self.folder = Path(self.keep.name if self.keep is not None else str(work))
         task = {
             "image": fingerprint(overview(scene, sizes.max_aspect), scene.info),
-            "questions": self.questions,
+            "questions": list(self.questions.values()),
             "model": predictor.name,
             "version": __version__,
             "tiles": [*self.grid.shape, self.grid.down.tile, self.grid.across.tile],
