@@ -6,7 +6,8 @@ processes see in one step what one process sees that accumulates two batches.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,8 @@ from train.config import SourceConfig, StageConfig, TrainConfig, expanded
 
 SYNTH_SCENES = 2 * 10**9
 """Rendered scenes that training may draw: the rest of their seeds' range."""
+WORDS_SIDE = 32
+"""Side of the picture that the language model is shown in stages that train words only."""
 _TRIES = 8
 
 
@@ -82,9 +85,9 @@ class StepBatches(Dataset[TrainBatch]):
         rng = np.random.default_rng((self.config.seed, index * self.ranks + self.rank))
         items = [self._item(rng, step, stage) for _ in range(stage.images)]
         processor = self.processor
-        if stage.side:
-            area = stage.side**2
-            processor = processor.with_sizes(sam=stage.side, min_pixels=area, max_pixels=area)
+        side = WORDS_SIDE if stage.words_only else stage.side
+        if side:
+            processor = processor.with_sizes(sam=side, min_pixels=side**2, max_pixels=side**2)
         samples = [item.samples for item in items]
         count = sum(len(group) for group in samples)
         brief = (rng.random(count) < self.config.brief_share).tolist()
@@ -115,9 +118,11 @@ def open_sources(part: SourceConfig) -> list[Source]:
 
 
 def _drawing_rendered(part: SourceConfig) -> Callable[[Generator, StageConfig], Item]:
+    render = lru_cache(maxsize=part.pool)(render_scene)
+
     def draw(rng: Generator, stage: StageConfig) -> Item:
-        seed = SEED_STARTS["train"] + int(rng.integers(SYNTH_SCENES))
-        return _asked(render_scene(seed, part.size), part, rng, stage)
+        seed = SEED_STARTS["train"] + int(rng.integers(part.pool or SYNTH_SCENES))
+        return _asked(render(seed, part.size), part, rng, stage)
 
     return draw
 
@@ -152,5 +157,7 @@ def _drawing_samples(part: SourceConfig, spec: str) -> Callable[[Generator, Stag
 
 
 def _asked(scene: AnnotatedScene, part: SourceConfig, rng: Generator, stage: StageConfig) -> Item:
-    view = random_view(scene, stage.side, part.view, rng) if stage.side else scene
+    low, high = part.view.zoom
+    closer = replace(part.view, zoom=(stage.closer * low, stage.closer * high))
+    view = random_view(scene, stage.side, closer, rng) if stage.side else scene
     return Item(tuple(ask_about(view, stage.questions, rng, kinds=stage.kinds)), view)

@@ -35,6 +35,8 @@ class SourceConfig:
     """For scenes only; samples of published datasets are used as they are."""
     size: int = 320
     """Side at which ``synth`` renders, before views are cut."""
+    pool: int = 0
+    """``synth`` renders so many scenes and keeps them: other views of them cost a tenth; 0: always a new one."""
     only_open: bool = False
     """Of ``imagery``: freely licensed sets only."""
 
@@ -50,12 +52,18 @@ class StageConfig:
     """Images a step on each rank."""
     questions: int = 8
     """Questions an image."""
+    closer: float = 1.0
+    """Factor on the sides of views: 0.5 at half the ``side`` shows objects as large as before, and fewer of them."""
     kinds: dict[str, float] | None = None
     """Weights of kinds of question; None: the usual shares."""
     towers_only: bool = False
     """Only the class maps: trains both image encoders before any words."""
+    words_only: bool = False
+    """Only the language model, behind a picture of four tokens: which answer, and which class, a question asks for."""
 
     def __post_init__(self) -> None:
+        if self.towers_only and self.words_only:
+            raise GeoAgentError("stages: a stage is towers_only or words_only, not both")
         if self.side % 32:
             raise GeoAgentError(f"stages: side must be a multiple of 32 (or 0), not {self.side}")
         if min(self.steps, self.images, self.questions) < 1:

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from geoagent.data.class_maps import CLASS_NAMES
 from geoagent.model import losses
 from geoagent.model.auxiliary import UNKNOWN_CLASS, AuxiliaryHeads, class_loss, class_map_loss
-from geoagent.model.pipeline import GeoAgentModel, ModelOutputs
+from geoagent.model.mllm import encode_images
+from geoagent.model.pipeline import GeoAgentModel, ModelOutputs, collect_queries
 from train.batches import TrainBatch
 from train.config import LossConfig
 
@@ -78,10 +79,11 @@ class TrainedModule(nn.Module):
         """Sum of each loss over this batch."""
         if batch.stage.towers_only:
             return self._towers(batch)
+        if batch.stage.words_only:
+            return self._words(batch)
         output: ModelOutputs = self.model(batch.batch.inputs)
         sums = target_losses(output, batch)
-        labels = batch.batch.inputs.text.answer_labels
-        sums["answer"] = losses.answer_tokens(output.answer_logits, labels).sum()
+        sums["answer"] = losses.answer_tokens(output.answer_logits, batch.batch.inputs.text.answer_labels).sum()
         if self.heads is not None:
             logits = self.heads(output.features.vision, output.features.sam, output.queries.state)
             sums["classes"] = class_loss(logits.classes, batch.classes).sum()
@@ -97,6 +99,20 @@ class TrainedModule(nn.Module):
         nothing = features.vision.merged[0].new_zeros(0, self.model.config.text_width)
         logits = self.heads(features.vision, features.sam, nothing)
         return {"class_maps": class_map_loss(logits.fine, batch.maps) + class_map_loss(logits.tokens, batch.maps)}
+
+    def _words(self, batch: TrainBatch) -> dict[str, Tensor]:
+        inputs = batch.batch.inputs
+        vision = encode_images(self.model.mllm, inputs.pixel_values, inputs.grid_thw)
+        states = self.model.read_packed(inputs.text, vision)
+        sums = {
+            "answer": losses.answer_tokens(
+                self.model.answer_logits(states, inputs.text), inputs.text.answer_labels
+            ).sum()
+        }
+        if self.heads is not None:
+            state = collect_queries(states, inputs.text).state
+            sums["classes"] = class_loss(self.heads.classify_state(state), batch.classes).sum()
+        return sums
 
 
 def target_losses(output: ModelOutputs, batch: TrainBatch) -> dict[str, Tensor]:

@@ -150,6 +150,8 @@ def nano_config(tokenizer: PreTrainedTokenizerFast) -> GeoAgentConfig:
         grounding={"width": 256, "heads": 4, "feed_ratio": 2},
         prompting={"heads": 4, "feed_ratio": 2},
         modulation={"levels": [2]},
+        # At 32 channels the core maps would cost as much as SAM2's decoder.
+        instances={"width": 16},
         image={"sam": SIDE, "min_pixels": SIDE * SIDE, "max_pixels": SIDE * SIDE, "max_aspect": 3.0},
         answer={"max_new_tokens": 96},
     )

@@ -149,7 +149,7 @@ class GeoAgentModel(PreTrainedModel):
             states = self.read_packed(inputs.text, features.vision)
         queries = collect_queries(states, inputs.text)
         targets = self.segment_targets(queries, features, inputs.person)
-        answer_logits = self.mllm.lm_head(states[inputs.text.answer_index.unbind(1)])
+        answer_logits = self.answer_logits(states, inputs.text)
         looks = seg_attention(seen, inputs.text, features.vision.grids, int(self.mllm.config.image_token_id))
         return ModelOutputs(answer_logits, targets, features, queries, looks)
 
@@ -164,6 +164,11 @@ class GeoAgentModel(PreTrainedModel):
         additive = torch.zeros(text.attention_mask.shape, dtype=dtype, device=text.attention_mask.device)
         additive.masked_fill_(~text.attention_mask, torch.finfo(dtype).min)
         return language.read_text(self.mllm, text.input_ids, text.position_ids, additive, vision=vision)
+
+    def answer_logits(self, states: Tensor, text: PackedText) -> Tensor:
+        """Logits [T,V] of each answer token, from the states [B,S,D]."""
+        logits: Tensor = self.mllm.lm_head(states[text.answer_index.unbind(1)])
+        return logits
 
     def segment_targets(
         self, queries: TargetQueries, features: ImageFeatures, person: segmenter.PersonPrompts | None = None
