@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from geoagent.agent.grids import same_grid, warp_mask, warp_raster
+from geoagent.agent.dates import warp_raster
+from geoagent.agent.grids import same_grid, warp_mask
 from geoagent.data.classes import find_canonical, members
 from geoagent.data.scenes import instance_from_mask
 from geoagent.geo.georef import has_place
@@ -110,10 +111,7 @@ def _difference(raster: Raster, scene: AnnotatedScene) -> float:
     info, grid = _info_of(scene), raster.info
     pixels, valid = scene.image, raster.valid
     if has_place(info) and has_place(grid) and not same_grid(info, grid):
-        try:
-            warped = warp_raster(Raster(pixels=pixels, valid=None, info=info), grid)
-        except GeoAgentError:
-            return float("inf")
+        warped = warp_raster(Raster(pixels=pixels, valid=None, info=info), grid)
         pixels = warped.pixels
         there = np.ones(grid.size, np.bool_) if warped.valid is None else warped.valid
         valid = there if valid is None else valid & there

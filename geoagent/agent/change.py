@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
+from typing import TYPE_CHECKING
 
 import numpy as np
 import shapely
@@ -10,14 +12,20 @@ from scipy import ndimage
 from shapely import STRtree
 from skimage.registration import phase_cross_correlation
 
-from geoagent.geo.raster import Raster
-from geoagent.types import Instance, Mask, Pixels, Target
+from geoagent.agent.rows import Parts, from_the_top, steps
+from geoagent.types import Instance, Mask, Pixels
+
+if TYPE_CHECKING:
+    from geoagent.large.source import Windows
 
 Floats = NDArray[np.float32]
 
 _SAME_THING = 0.25
 """Objects of two dates are one thing where this part of the smaller one lies on the other."""
 _WORTH_SAYING_PX = 1.5
+"""Of the pictures that are looked at."""
+_LOOKED_AT = 2048
+"""Longer side of the pictures that shifts are told from."""
 _LARGEST_SHIFT = 0.1
 """Of the side of a picture: larger ones are chance, not misregistration."""
 _CLEARER = 1.05
@@ -26,41 +34,43 @@ _CLEARER = 1.05
 
 @dataclass(frozen=True)
 class Changes:
-    """Objects and pixels of two dates on one grid, sorted by what became of them."""
+    """Objects of two dates on one grid, sorted by what became of them."""
 
     appeared: tuple[Instance, ...]
     disappeared: tuple[Instance, ...]
     stayed: tuple[Instance, ...]
     """As they are on the second date."""
-    appeared_mask: Mask
-    disappeared_mask: Mask
-    stayed_mask: Mask
 
 
-def changes_between(before: Target | None, after: Target | None, comparable: Mask) -> Changes:
-    """Match the objects of two dates by overlap; only pixels seen on both dates (``comparable``, [H,W]) count."""
-    size = (int(comparable.shape[0]), int(comparable.shape[1]))
-    empty = np.zeros(size, dtype=np.bool_)
-    was = empty if before is None else before.mask & comparable
-    now = empty if after is None else after.mask & comparable
-    old = _visible(before, comparable)
-    new = _visible(after, comparable)
+def changed_objects(before: Sequence[Instance], after: Sequence[Instance], seen: Sequence[Mask]) -> Changes:
+    """Match the objects of two dates by overlap.
+
+    Args:
+        before: Of the first date.
+        after: Of the second.
+        seen: bool [H,W] masks of the pixels that a date shows; only objects mostly on all of them count.
+    """
+    old, new = _visible(before, seen), _visible(after, seen)
     matches = _matches(old, new)
     known, kept = {first for first, _ in matches}, {second for _, second in matches}
     return Changes(
         appeared=tuple(one for number, one in enumerate(new) if number not in kept),
         disappeared=tuple(one for number, one in enumerate(old) if number not in known),
         stayed=tuple(one for number, one in enumerate(new) if number in kept),
-        appeared_mask=now & ~was,
-        disappeared_mask=was & ~now,
-        stayed_mask=was & now,
     )
 
 
-def misregistration(first: Raster, second: Raster) -> tuple[float, float] | None:
-    """By how many pixels (x, y) the second picture seems to lie beside the first; None: it fits, or nobody can say."""
-    a, b = _edges(first.pixels), _edges(second.pixels)
-    for raster in (first, second):
+def misregistration(first: "Windows", second: "Windows") -> tuple[float, float] | None:
+    """By how many pixels (x, y) the second picture seems to lie beside the first; None: it fits, or nobody can say.
+
+    Both are on one grid. Large ones are looked at reduced, which finds a shift of a few pixels all the same.
+    """
+    height, width = first.info.size
+    step = ceil(max(height, width) / _LOOKED_AT)
+    size = None if step == 1 else (ceil(height / step), ceil(width / step))
+    one, other = first.read(size=size), second.read(size=size)
+    a, b = _edges(one.pixels), _edges(other.pixels)
+    for raster in (one, other):
         if raster.valid is not None:
             a, b = a * raster.valid, b * raster.valid
     if not (a.any() and b.any()):
@@ -71,14 +81,15 @@ def misregistration(first: Raster, second: Raster) -> tuple[float, float] | None
     if too_far or np.hypot(dx, dy) < _WORTH_SAYING_PX:
         return None
     moved = ndimage.shift(b, (dy, dx), order=1)
-    return (-dx, -dy) if _likeness(a, moved) > _CLEARER * max(_likeness(a, b), 1e-3) else None
+    better = _likeness(a, moved) > _CLEARER * max(_likeness(a, b), 1e-3)
+    return (-dx * step, -dy * step) if better else None
 
 
-def _visible(target: Target | None, comparable: Mask) -> Sequence[Instance]:
+def _visible(objects: Sequence[Instance], seen: Sequence[Mask]) -> Sequence[Instance]:
     """Objects that lie mostly where both dates can be seen."""
-    if target is None:
-        return ()
-    return [one for one in target.instances if 2 * np.count_nonzero(_there(comparable, one) & one.crop) > one.area]
+    parts = [Parts(mask) for mask in seen]
+    visible = {n for n in from_the_top(objects) if all(2 * p.overlap(objects[n]) > objects[n].area for p in parts)}
+    return [one for n, one in enumerate(objects) if n in visible]
 
 
 def _matches(old: Sequence[Instance], new: Sequence[Instance]) -> list[tuple[int, int]]:
@@ -95,14 +106,13 @@ def _same_thing(one: Instance, other: Instance) -> bool:
     left, top, right, bottom = max(x0, u0), max(y0, v0), min(x1, u1), min(y1, v1)
     if left >= right or top >= bottom:
         return False
-    mine = one.crop[top - y0 : bottom - y0, left - x0 : right - x0]
-    theirs = other.crop[top - v0 : bottom - v0, left - u0 : right - u0]
-    return bool(np.count_nonzero(mine & theirs) >= _SAME_THING * min(one.area, other.area))
-
-
-def _there(mask: Mask, one: Instance) -> Mask:
-    x0, y0, x1, y1 = one.box
-    return mask[y0:y1, x0:x1]
+    common = 0
+    for first, last in steps(bottom - top):
+        rows = slice(top - y0 + first, top - y0 + last), slice(top - v0 + first, top - v0 + last)
+        mine = one.crop[rows[0], left - x0 : right - x0]
+        theirs = other.crop[rows[1], left - u0 : right - u0]
+        common += int(np.count_nonzero(mine & theirs))
+    return common >= _SAME_THING * min(one.area, other.area)
 
 
 def _edges(pixels: Pixels) -> Floats:

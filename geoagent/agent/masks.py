@@ -1,14 +1,23 @@
 """A mask of a conversation: what was found, on which grid, and how it lies on disk."""
 
-import io
 import json
+import os
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import rasterio
 
-from geoagent.types import ImageInfo, Instance, Mask, Prediction, Target
+from geoagent.agent.rows import mask_of_rows, rows_of_objects, steps
+from geoagent.geo.mask_file import UNSEEN, IdWriter, MaskFile
+from geoagent.geo.opening import reading
+from geoagent.types import Box, ImageInfo, Instance, Mask, Prediction, Target
+
+_HEAD = "mask.npz"
+_MASK = "mask.tif"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +39,12 @@ class StoredMask:
         box = self.target.box
         if self.target.instances or box is None:
             return self.target.instances
-        crop = self.target.mask[box[1] : box[3], box[0] : box[2]]
+        mask = self.target.mask
+        crop: Mask
+        if isinstance(mask, MaskFile):
+            crop = replace(mask, window=_within(mask.window, box))
+        else:
+            crop = mask[box[1] : box[3], box[0] : box[2]]
         return (Instance(id=1, box=box, crop=crop, score=self.target.score, image_size=self.info.size),)
 
     def with_target(
@@ -53,7 +67,8 @@ class StoredMask:
     def only(self, number: int) -> "StoredMask":
         """One of its objects."""
         chosen = next(piece for piece in self.pieces if piece.id == number)
-        return self.with_target(chosen.mask, [chosen], phrase=f"{self.target.phrase} {number}", score=chosen.score)
+        mask = mask_of_rows(self.info.size, rows_of_objects([chosen], self.info.width))
+        return self.with_target(mask, [chosen], phrase=f"{self.target.phrase} {number}", score=chosen.score)
 
 
 def as_prediction(masks: Sequence[StoredMask], pixels: Any = None) -> Prediction:
@@ -76,9 +91,12 @@ def without_path(info: ImageInfo) -> ImageInfo:
     return replace(info, path=None, extra={})
 
 
-def encode(stored: StoredMask) -> bytes:
-    """The bytes of a mask file."""
+def save(stored: StoredMask, folder: Path) -> None:
+    """Write a mask into an empty folder: one file, and one more for each part of it that is too large to hold."""
     target, info = stored.target, stored.info
+    instances = target.instances
+    on_disk = [isinstance(one.crop, MaskFile) for one in instances]
+    held = [one.crop.ravel() for one, large in zip(instances, on_disk, strict=True) if not large]
     head = {
         "image_id": stored.image_id,
         "window": stored.window,
@@ -86,6 +104,7 @@ def encode(stored: StoredMask) -> bytes:
         "model": stored.model,
         "phrase": target.phrase,
         "score": target.score,
+        "pixels": target.pixel_count,
         "info": {
             "width": info.width,
             "height": info.height,
@@ -97,26 +116,34 @@ def encode(stored: StoredMask) -> bytes:
             "nodata": info.nodata,
         },
     }
-    instances = target.instances
-    crops = np.concatenate([one.crop.ravel() for one in instances]) if instances else np.zeros(0, np.bool_)
-    buffer = io.BytesIO()
-    np.savez_compressed(
-        buffer,
-        head=np.frombuffer(json.dumps(head).encode(), dtype=np.uint8),
-        mask=np.packbits(target.mask),
-        crops=np.packbits(crops),
-        boxes=np.array([one.box for one in instances], dtype=np.int64).reshape(-1, 4),
-        scores=np.array([one.score for one in instances], dtype=np.float64),
-    )
-    return buffer.getvalue()
+    for number, one in enumerate(instances, start=1):
+        if isinstance(one.crop, MaskFile):
+            _write_file(one.crop, folder / _object_file(number))
+    mask = target.mask
+    if isinstance(mask, MaskFile):
+        _write_file(mask, folder / _MASK)
+    with (folder / _HEAD).open("wb") as file:
+        np.savez_compressed(
+            file,
+            head=np.frombuffer(json.dumps(head).encode(), dtype=np.uint8),
+            mask=np.packbits(np.zeros(0, np.bool_) if isinstance(mask, MaskFile) else mask),
+            crops=np.packbits(np.concatenate(held) if held else np.zeros(0, np.bool_)),
+            boxes=np.array([one.box for one in instances], dtype=np.int64).reshape(-1, 4),
+            scores=np.array([one.score for one in instances], dtype=np.float64),
+            areas=np.array([one.area for one in instances], dtype=np.int64),
+            on_disk=np.array(on_disk, dtype=np.bool_),
+        )
+        file.flush()
+        os.fsync(file.fileno())
 
 
-def decode(data: bytes) -> StoredMask:
-    """A mask from the bytes of its file."""
-    with np.load(io.BytesIO(data), allow_pickle=False) as file:
+def load(folder: Path) -> StoredMask:
+    """The mask that `save` wrote; what is too large to hold stays there until it is looked at."""
+    with np.load(folder / _HEAD, allow_pickle=False) as file:
         head = json.loads(file["head"].tobytes())
         packed, packed_crops = file["mask"], file["crops"]
         boxes, scores = file["boxes"].tolist(), file["scores"].tolist()
+        areas, on_disk = file["areas"].tolist(), file["on_disk"].tolist()
     known = head["info"]
     info = ImageInfo(
         width=known["width"],
@@ -129,19 +156,51 @@ def decode(data: bytes) -> StoredMask:
         nodata=known["nodata"],
     )
     sizes = [(y1 - y0, x1 - x0) for x0, y0, x1, y1 in boxes]
-    ends = np.cumsum([height * width for height, width in sizes], dtype=np.int64)
-    crops = np.unpackbits(packed_crops, count=int(ends[-1]) if sizes else 0).astype(np.bool_)
-    pieces = np.split(crops, ends[:-1]) if sizes else []
-    instances = tuple(
-        Instance(id=n, box=tuple(box), crop=piece.reshape(size), score=score, image_size=info.size)
-        for n, (box, piece, size, score) in enumerate(zip(boxes, pieces, sizes, scores, strict=True), start=1)
-    )
-    mask = np.unpackbits(packed, count=info.width * info.height).astype(np.bool_).reshape(info.size)
+    lengths = [0 if large else height * width for (height, width), large in zip(sizes, on_disk, strict=True)]
+    ends = np.cumsum(lengths, dtype=np.int64)
+    crops = np.unpackbits(packed_crops, count=int(ends[-1]) if lengths else 0).astype(np.bool_)
+    instances = []
+    for n, (box, score, size, end, length) in enumerate(zip(boxes, scores, sizes, ends, lengths, strict=True), start=1):
+        crop: Any = crops[end - length : end].reshape(size) if length else None
+        if crop is None:
+            crop = MaskFile(folder / _object_file(n), (0, 0, size[1], size[0]), count=areas[n - 1])
+        instances.append(Instance(id=n, box=tuple(box), crop=crop, score=score, image_size=info.size))
+    mask: Any
+    if (folder / _MASK).exists():
+        mask = MaskFile(folder / _MASK, (0, 0, info.width, info.height), count=head["pixels"])
+    else:
+        mask = np.unpackbits(packed, count=info.width * info.height).astype(np.bool_).reshape(info.size)
     return StoredMask(
         image_id=head["image_id"],
-        target=Target(phrase=head["phrase"], score=head["score"], mask=mask, instances=instances),
+        target=Target(phrase=head["phrase"], score=head["score"], mask=mask, instances=tuple(instances)),
         info=info,
         window=tuple(head["window"]),
         question=head["question"],
         model=head["model"],
     )
+
+
+def _object_file(number: int) -> str:
+    return f"object-{number}.tif"
+
+
+def _write_file(mask: MaskFile, path: Path) -> None:
+    """A copy of its own: what it comes from may be temporary."""
+    height, width = mask.shape
+    if (mask.low, mask.high) == (1, UNSEEN - 1) and mask.window == (0, 0, *_sides(mask.path)):
+        shutil.copyfile(mask.path, path)
+        return
+    with IdWriter(path, ImageInfo(width=width, height=height)) as writer:
+        for top, bottom in steps(height):
+            writer.write(mask[top:bottom].astype(np.uint32))
+
+
+def _sides(path: Path) -> tuple[int, int]:
+    with reading(path.name), rasterio.open(path) as raster:
+        return raster.width, raster.height
+
+
+def _within(window: Box, box: Box) -> Box:
+    """A box in pixels of a window, in those that the window is counted in."""
+    x, y = window[:2]
+    return box[0] + x, box[1] + y, box[2] + x, box[3] + y

@@ -10,13 +10,15 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from types import TracebackType
 
-from geoagent.types import GeoAgentError
-
 _PATIENCE_S = 0.1
 
 
-class CancelledError(GeoAgentError):
-    """The caller took back the call."""
+class CancelledError(Exception):
+    """The caller took back the call.
+
+    Not a `geoagent.types.GeoAgentError`: whoever carries on after a failure, as with a tile that cannot be read, must
+    not carry on after this.
+    """
 
 
 @dataclass(frozen=True)
@@ -43,10 +45,17 @@ def watched_by(watcher: Watcher) -> Iterator[None]:
 
 def report(message: str) -> None:
     """Say what comes next; raises `CancelledError` where nobody waits for it."""
+    check_cancelled()
     watcher = _WATCHER.get()
     if watcher is not None:
-        _check(watcher)
         watcher.tell(message)
+
+
+def check_cancelled() -> None:
+    """Raise `CancelledError` where nobody waits any more."""
+    watcher = _WATCHER.get()
+    if watcher is not None and watcher.cancelled.is_set():
+        raise CancelledError("the call was cancelled")
 
 
 class Turn:
@@ -56,17 +65,10 @@ class Turn:
         self._lock = threading.RLock()
 
     def __enter__(self) -> None:
-        watcher = _WATCHER.get()
         while not self._lock.acquire(timeout=_PATIENCE_S):
-            if watcher is not None:
-                _check(watcher)
+            check_cancelled()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._lock.release()
-
-
-def _check(watcher: Watcher) -> None:
-    if watcher.cancelled.is_set():
-        raise CancelledError("the call was cancelled")

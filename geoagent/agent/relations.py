@@ -13,10 +13,10 @@ from affine import Affine
 from numpy.typing import NDArray
 from pyproj import Transformer
 from rasterio.features import geometry_mask
-from scipy import ndimage
 from shapely.geometry.base import BaseGeometry
 
 from geoagent.agent.masks import StoredMask
+from geoagent.agent.rows import Parts, Rows, from_the_top, mask_of_rows, rows_of_objects
 from geoagent.geo.georef import WGS84, has_place, image_to_lonlat, is_measurable, local_metric, lonlat_to_image
 from geoagent.geo.outline import outline
 from geoagent.types import GeoAgentError, ImageInfo, Instance, Mask
@@ -30,8 +30,8 @@ class Reach:
 
     near: StoredMask
     """The objects that are near, whole."""
-    inside: Mask
-    """bool [H,W]: the pixels of the first mask within reach."""
+    inside: Rows
+    """The pixels of the first mask within reach."""
 
 
 class GroundPlane:
@@ -81,58 +81,68 @@ class GroundPlane:
         """The outline of an object, in metres."""
         return shapely.make_valid(self.to_metres(outline(one.crop, one.box[0], one.box[1])))
 
-    def drawn(self, geometry: BaseGeometry) -> Mask:
-        """bool [H,W]: pixels whose centre lies in a geometry in metres."""
-        if geometry.is_empty:
-            return np.zeros(self._info.size, dtype=np.bool_)
-        return ~geometry_mask([self.to_pixels(geometry)], self._info.size, Affine.identity())
+    def drawn(self, geometry: BaseGeometry) -> Rows:
+        """The pixels whose centre lies in a geometry in metres."""
+        width = self._info.width
+        shape = None if geometry.is_empty else self.to_pixels(geometry)
+
+        def rows(top: int, bottom: int) -> Mask:
+            here = None if shape is None else shapely.clip_by_rect(shape, -1, top - 1, width + 1, bottom + 1)
+            if here is None or here.is_empty:
+                return np.zeros((bottom - top, width), dtype=np.bool_)
+            return ~geometry_mask([here], (bottom - top, width), Affine.translation(0, top))
+
+        return rows
 
 
 def intersection(first: StoredMask, second: StoredMask) -> StoredMask:
     """What both cover; objects are those of the first, cut."""
-    mask = first.target.mask & second.target.mask
+    a, b = first.target.mask, second.target.mask
+    mask = mask_of_rows(first.info.size, lambda top, bottom: a[top:bottom] & b[top:bottom])
     return _kept(first, mask, f"{first.target.phrase} in {second.target.phrase}")
 
 
 def difference(first: StoredMask, second: StoredMask) -> StoredMask:
     """What only the first covers; objects are those of the first, cut."""
-    mask = first.target.mask & ~second.target.mask
+    a, b = first.target.mask, second.target.mask
+    mask = mask_of_rows(first.info.size, lambda top, bottom: a[top:bottom] & ~b[top:bottom])
     return _kept(first, mask, f"{first.target.phrase} outside {second.target.phrase}")
 
 
 def union(first: StoredMask, second: StoredMask) -> StoredMask:
     """What either covers; an object of the second that lies mostly on the first is the same thing and counts once."""
-    mask = first.target.mask | second.target.mask
-    objects = list(first.pieces)
-    for one in second.pieces:
-        x0, y0, x1, y1 = one.box
-        common = np.count_nonzero(first.target.mask[y0:y1, x0:x1] & one.crop)
-        if 2 * common <= one.area:
-            objects.append(one)
+    a, b = first.target.mask, second.target.mask
+    mask = mask_of_rows(first.info.size, lambda top, bottom: a[top:bottom] | b[top:bottom])
+    more = [one for one, common in _overlaps(second.pieces, a) if 2 * common <= one.area]
     phrase = f"{first.target.phrase} or {second.target.phrase}"
-    return first.with_target(mask, objects, phrase=phrase, score=min(first.target.score, second.target.score))
+    score = min(first.target.score, second.target.score)
+    return first.with_target(mask, [*first.pieces, *more], phrase=phrase, score=score)
 
 
 def within(first: StoredMask, second: StoredMask, metres: float | None) -> Reach:
     """Objects of the first no farther than ``metres`` from the second, or more than half inside it (None)."""
-    reach = second.target.mask
+    a, b = first.target.mask, second.target.mask
     if metres is None:
-        near = [one for one in first.pieces if 2 * np.count_nonzero(_part_of(reach, one) & one.crop) > one.area]
+        near = [one for one, common in _overlaps(first.pieces, b) if 2 * common > one.area]
         phrase = f"{first.target.phrase} inside {second.target.phrase}"
-    else:
-        plane = GroundPlane(first.info)
-        goal = plane.of_mask(second.target.mask)
-        away = distances(first.pieces, goal, plane)
-        near = [one for one, distance in zip(first.pieces, away, strict=True) if distance <= metres + _TINY]
-        reach = plane.drawn(shapely.buffer(goal, metres)) | second.target.mask
-        phrase = f"{first.target.phrase} within {metres:g} {plane.unit} of {second.target.phrase}"
-    return Reach(of_objects(first, near, phrase), first.target.mask & reach)
+        return Reach(of_objects(first, near, phrase), lambda top, bottom: a[top:bottom] & b[top:bottom])
+    plane = GroundPlane(first.info)
+    goal = plane.of_mask(b)
+    away = distances(first.pieces, goal, plane)
+    near = [one for one, distance in zip(first.pieces, away, strict=True) if distance <= metres + _TINY]
+    reach = plane.drawn(shapely.buffer(goal, metres))
+    phrase = f"{first.target.phrase} within {metres:g} {plane.unit} of {second.target.phrase}"
+    return Reach(
+        of_objects(first, near, phrase),
+        lambda top, bottom: a[top:bottom] & (reach(top, bottom) | b[top:bottom]),
+    )
 
 
 def touching(first: StoredMask, second: StoredMask) -> StoredMask:
     """Objects of the first that touch or overlap the second, corners included."""
-    around = ndimage.binary_dilation(second.target.mask, np.ones((3, 3), dtype=np.bool_))
-    near = [one for one in first.pieces if bool((_part_of(around, one) & one.crop).any())]
+    parts, pieces = Parts(second.target.mask), first.pieces
+    touched = {place for place in from_the_top(pieces) if parts.touches(pieces[place])}
+    near = [one for place, one in enumerate(pieces) if place in touched]
     return of_objects(first, near, f"{first.target.phrase} touching {second.target.phrase}")
 
 
@@ -150,34 +160,32 @@ def buffered(stored: StoredMask, metres: float) -> StoredMask:
     extent = np.abs(local_metric(stored.info, stored.info.width / 2, stored.info.height / 2)).sum(axis=0).max()
     if abs(metres) > 2 * extent * max(stored.info.size):
         raise GeoAgentError(f"{metres:g} {plane.unit} is more than the image is wide: choose a smaller distance")
-    grown = plane.drawn(shapely.buffer(plane.of_mask(stored.target.mask), metres))
-    mask = grown | stored.target.mask if metres >= 0 else grown & stored.target.mask
+    grown, own = plane.drawn(shapely.buffer(plane.of_mask(stored.target.mask), metres)), stored.target.mask
+
+    def rows(top: int, bottom: int) -> Mask:
+        drawn, before = grown(top, bottom), own[top:bottom]
+        return drawn | before if metres >= 0 else drawn & before
+
+    mask = mask_of_rows(stored.info.size, rows)
     return stored.with_target(mask, (), phrase=f"{stored.target.phrase} {metres:+g} {plane.unit}")
-
-
-def _kept(stored: StoredMask, mask: Mask, phrase: str) -> StoredMask:
-    """What is left of a mask and its objects."""
-    objects = []
-    for one in stored.pieces:
-        cut = one.crop & _part_of(mask, one)
-        rows, columns = np.flatnonzero(cut.any(axis=1)), np.flatnonzero(cut.any(axis=0))
-        if rows.size:
-            x, y = one.box[:2]
-            y0, y1, x0, x1 = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
-            box = (x + x0, y + y0, x + x1, y + y1)
-            crop = cut[y0:y1, x0:x1].copy()
-            objects.append(Instance(id=one.id, box=box, crop=crop, score=one.score, image_size=one.image_size))
-    return stored.with_target(mask, objects, phrase=phrase)
 
 
 def of_objects(stored: StoredMask, objects: Sequence[Instance], phrase: str) -> StoredMask:
     """Some of the objects of a mask, as a mask of their own."""
-    mask = np.zeros(stored.info.size, dtype=np.bool_)
-    for one in objects:
-        _part_of(mask, one)[...] |= one.crop
+    mask = mask_of_rows(stored.info.size, rows_of_objects(objects, stored.info.width))
     return stored.with_target(mask, objects, phrase=phrase)
 
 
-def _part_of(mask: Mask, one: Instance) -> Mask:
-    x0, y0, x1, y1 = one.box
-    return mask[y0:y1, x0:x1]
+def _kept(stored: StoredMask, mask: Mask, phrase: str) -> StoredMask:
+    """What is left of a mask and its objects."""
+    parts, pieces = Parts(mask), stored.pieces
+    cut = {place: parts.cut(pieces[place]) for place in from_the_top(pieces)}
+    objects = [one for place in range(len(pieces)) if (one := cut[place]) is not None]
+    return stored.with_target(mask, objects, phrase=phrase)
+
+
+def _overlaps(objects: Sequence[Instance], mask: Mask) -> list[tuple[Instance, int]]:
+    """Each object with the number of its pixels that lie on a mask."""
+    parts = Parts(mask)
+    common = {place: parts.overlap(objects[place]) for place in from_the_top(objects)}
+    return [(one, common[place]) for place, one in enumerate(objects)]

@@ -2,9 +2,12 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from geoagent.types import Prediction
+
+if TYPE_CHECKING:
+    from geoagent.predictor import Predictor
 
 
 class Session(Protocol):
@@ -36,7 +39,7 @@ class Segmenter(Protocol):
 
 
 class LazySegmenter:
-    """Loads its model when the first image is opened: a server answers at once, and torch is imported only then."""
+    """Loads its model when it is first needed: a server answers at once, and torch is imported only then."""
 
     def __init__(self, name: str, load: Callable[[], Segmenter]) -> None:
         self.name = name
@@ -44,9 +47,20 @@ class LazySegmenter:
         self._model: Segmenter | None = None
         self._lock = threading.Lock()
 
-    def open(self, image: Any, /) -> Session:
-        """See `Segmenter.open`."""
+    @property
+    def predictor(self) -> Segmenter:
+        """The model; the first call loads it."""
         with self._lock:
             if self._model is None:
                 self._model = self._load()
-        return self._model.open(image)
+            return self._model
+
+    def open(self, image: Any, /) -> Session:
+        """See `Segmenter.open`."""
+        return self.predictor.open(image)
+
+
+def tiling_model(model: Segmenter) -> "Predictor | None":
+    """The model as `geoagent.large` needs it, to look at an image tile by tile; None for a stand-in that cannot."""
+    loaded = getattr(model, "predictor", model)
+    return cast("Predictor", loaded) if hasattr(loaded, "grounder") else None

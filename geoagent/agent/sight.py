@@ -3,30 +3,40 @@
 import re
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from math import ceil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from geoagent.agent.masks import StoredMask, without_path
 from geoagent.agent.progress import Turn, report
-from geoagent.agent.segmenter import Segmenter, Session
+from geoagent.agent.segmenter import Segmenter, Session, tiling_model
 from geoagent.agent.store import SceneStore
+from geoagent.agent.tiles import ask_tiles
 from geoagent.geo.describe import describe_image
-from geoagent.geo.raster import Raster, read_image
-from geoagent.types import Box, GeoAgentError, Prediction, Target
+from geoagent.geo.raster import Raster, Scene
+from geoagent.types import Box, GeoAgentError, ImageInfo, Pixels, Prediction, Target
 
+if TYPE_CHECKING:
+    from geoagent.large.source import Windows
+    from geoagent.predictor import Predictor
+
+PICTURE_SIDE = 2048
+"""Pictures for people are read at most this large."""
 _KEPT_OPEN = 3
 _QUOTED = re.compile(r"""(['"])(…?)([^'"]+)\1""")
 
 
 @dataclass(frozen=True)
-class View:
-    """A window of an image, encoded."""
+class Seen:
+    """What the model said of a part of an image."""
 
-    raster: Raster
-    session: Session
+    prediction: Prediction
     window: Box
+    """The part, in pixels of the image."""
 
 
 class Sight:
@@ -38,7 +48,7 @@ class Sight:
         self._store = store
         self._model = model
         self._gsd_m = gsd_m
-        self._views: OrderedDict[tuple[str, Box | None], View] = OrderedDict()
+        self._sessions: OrderedDict[tuple[str, Box | None, int], Session] = OrderedDict()
         self._turn = turn or Turn()
         """Models are not made for two threads at once."""
 
@@ -55,14 +65,40 @@ class Sight:
                 found = describe_image(path, gsd_m=self._gsd_m)
         return {**found, "remarks": [_nameless(remark, image_id, path) for remark in found["remarks"]]}
 
-    def read(self, image_id: str, region: Box | None = None) -> Raster:
-        """The picture of an image, or of a window of it."""
-        with self._nameless(image_id) as path:
-            raster = read_image(path, region=region)
-            if raster.info.crs is None and self._gsd_m is not None:
-                raster = read_image(path, region=region, gsd_m=self._gsd_m)
-        return raster
+    @contextmanager
+    def open(self, image_id: str, region: Box | None = None) -> Iterator[Scene]:
+        """An image, or a part of it, to be read by windows."""
+        with self._nameless(image_id) as path, ExitStack() as stack:
+            scene = stack.enter_context(Scene(path, region=region))
+            if scene.info.crs is None and self._gsd_m is not None:
+                scene = stack.enter_context(Scene(path, region=region, gsd_m=self._gsd_m))
+            yield scene
 
+    def picture(self, image_id: str, region: Box | None = None) -> tuple[Raster, int]:
+        """A picture for people: each of its pixels stands for so many of the image along a side."""
+        with self.open(image_id, region) as scene:
+            height, width = scene.info.size
+            step = ceil(max(height, width) / PICTURE_SIDE)
+            return scene.read(size=None if step == 1 else (ceil(height / step), ceil(width / step))), step
+
+    def pixels_under(self, stored: StoredMask) -> Pixels:
+        """A picture for people of what lies under a mask, perhaps reduced; grey where the mask reaches beyond it."""
+        info = self.with_picture(stored)
+        if info.path is not None:
+            return self.picture(stored.image_id, stored.window)[0].pixels
+        step = ceil(max(info.size) / PICTURE_SIDE)
+        return np.full((ceil(info.height / step), ceil(info.width / step), 3), 128, dtype=np.uint8)
+
+    def with_picture(self, stored: StoredMask) -> ImageInfo:
+        """What is known of a mask's grid, with where its picture is where the image covers it."""
+        with self.open(stored.image_id) as scene:
+            x0, y0, x1, y1 = stored.window
+            inside = 0 <= x0 < x1 <= scene.info.width and 0 <= y0 < y1 <= scene.info.height
+            if not inside or stored.info.size != (y1 - y0, x1 - x0):
+                return stored.info
+            return replace(stored.info, path=scene.info.path, extra={"window": stored.window})
+
+    @contextmanager
     def ask(
         self,
         image_id: str,
@@ -72,27 +108,48 @@ class Sight:
         points: Sequence[Sequence[float]] = (),
         boxes: Sequence[Sequence[float]] = (),
         brief: bool = True,
-    ) -> tuple[Prediction, View]:
-        """Ask about an image; coordinates are pixels of the whole image, also where only a region is looked at."""
-        with self._turn, self._nameless(image_id) as path:
-            view = self._view(image_id, region)
-            x, y = view.window[:2]
-            report("asking the segmentation model")
-            prediction = view.session.ask(
-                text,
-                points=[(p[0] - x, p[1] - y, *p[2:]) for p in points],
-                boxes=[(b[0] - x, b[1] - y, b[2] - x, b[3] - y) for b in boxes],
-                brief=brief,
-            )
+        min_score: float | None = None,
+    ) -> Iterator[Seen]:
+        """Ask about an image; coordinates are pixels of the whole image, also where only a region is looked at.
+
+        Masks of a large image lie in a folder that is gone when the block ends: keep them before.
+        """
+        with ExitStack() as stack:
+            stack.enter_context(self._turn)
+            path = stack.enter_context(self._nameless(image_id))
+            report("reading the image")
+            scene = stack.enter_context(self.open(image_id, region))
+            x, y = scene.info.extra["window"][:2]
+            points = [(p[0] - x, p[1] - y, *p[2:]) for p in points]
+            boxes = [(b[0] - x, b[1] - y, b[2] - x, b[3] - y) for b in boxes]
+            version = path.stat().st_mtime_ns
+            eyes = self._tiling(scene.info)
+            if eyes is not None:
+                work = stack.enter_context(self._store.work((image_id, region, version, text, min_score)))
+                prediction = ask_tiles(
+                    eyes, scene, text, points=points, boxes=boxes, brief=brief, min_score=min_score, work=work
+                )
+            else:
+                session = self._session((image_id, region, version), scene)
+                report("asking the segmentation model")
+                prediction = session.ask(text, points=points, boxes=boxes, brief=brief)
+                if min_score is not None:
+                    prediction = prediction.with_threshold(min_score)
             report("measuring what was found")
             warnings = tuple(_nameless(warning, image_id, path) for warning in prediction.warnings)
-        return replace(prediction, warnings=warnings), view
+            yield Seen(replace(prediction, warnings=warnings), scene.info.extra["window"])
 
-    def ask_picture(self, raster: Raster, text: str) -> Prediction:
+    @contextmanager
+    def ask_windows(self, windows: "Windows", text: str) -> Iterator[Prediction]:
         """Ask about a picture that is not a file, such as one that was warped."""
-        with self._turn:
+        with ExitStack() as stack:
+            stack.enter_context(self._turn)
             report("asking the segmentation model")
-            return self._model.open(raster).ask(text, brief=True)
+            eyes = self._tiling(windows.info)
+            if eyes is None:
+                yield self._model.open(windows.read()).ask(text, brief=True)
+            else:
+                yield ask_tiles(eyes, windows, text)
 
     def keep(self, image_id: str, target: Target, prediction: Prediction, window: Box) -> str:
         """Store what was found and return its id."""
@@ -107,18 +164,24 @@ class Sight:
             )
         )
 
-    def _view(self, image_id: str, region: Box | None) -> View:
-        key = (image_id, region)
-        if key not in self._views:
-            report("reading the image")
-            raster = self.read(image_id, region)
+    def _tiling(self, info: ImageInfo) -> "Predictor | None":
+        """The model, where an image is too large for one look."""
+        model = tiling_model(self._model)
+        if model is None:
+            return None
+        from geoagent.large import is_large
+
+        return model if is_large(info, model.model.config.image) else None
+
+    def _session(self, key: tuple[str, Box | None, int], scene: Scene) -> Session:
+        """A window of an image, encoded."""
+        if key not in self._sessions:
             report("looking at the image")
-            window = raster.info.extra["window"]
-            self._views[key] = View(raster, self._model.open(raster), window)
-            while len(self._views) > _KEPT_OPEN:
-                self._views.popitem(last=False)
-        self._views.move_to_end(key)
-        return self._views[key]
+            self._sessions[key] = self._model.open(scene.read())
+            while len(self._sessions) > _KEPT_OPEN:
+                self._sessions.popitem(last=False)
+        self._sessions.move_to_end(key)
+        return self._sessions[key]
 
     @contextmanager
     def _nameless(self, image_id: str) -> Iterator[Path]:

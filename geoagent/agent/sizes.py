@@ -4,8 +4,9 @@ import numpy as np
 
 from geoagent.agent.answers import Answer, number
 from geoagent.agent.masks import StoredMask
-from geoagent.geo.measure import Measurement, covered_share, mask_area_m2, measure_target
-from geoagent.types import ImageInfo, Instance, Mask, Target
+from geoagent.agent.rows import Rows, area_of_rows
+from geoagent.geo.measure import Measurement, mask_area_m2, measure_target
+from geoagent.types import ImageInfo, Instance, Target
 
 NO_SCALE = "no CRS and no ground size: pixels only"
 _LISTED = 10
@@ -22,25 +23,36 @@ def brief(target: Target, info: ImageInfo, *, count: bool = True) -> Answer:
     metres = mask_area_m2(target.mask, info)
     area: Answer = {"area_px": target.pixel_count} if metres is None else {"area_m2": number(metres)}
     objects = {"objects": len(target.instances) or int(target.mask.any())} if count else {}
-    share_ = {"share_of_image": number(round(covered_share(target.mask, info), 6))}
+    share_ = {"share_of_image": number(round(_ratio(target.pixel_count, metres, info), 6))}
     return {"phrase": target.phrase[:80], **objects, **area, **share_}
 
 
 def share(part: StoredMask, whole: StoredMask) -> Answer:
     """How much of a mask another one is, by number and by area."""
     objects, all_objects = len(part.pieces), len(whole.pieces)
+    a, b = part.target.mask, whole.target.mask
     return {
         "objects": f"{objects} of {all_objects}",
         "share_of_objects": number(round(objects / all_objects, 6)) if all_objects else 0,
-        **share_of_area(part.target.mask & whole.target.mask, whole),
+        **share_of_area(lambda top, bottom: a[top:bottom] & b[top:bottom], whole),
     }
 
 
-def share_of_area(part: Mask, whole: StoredMask) -> Answer:
+def share_of_area(part: Rows, whole: StoredMask) -> Answer:
     """Area of a part of a mask, and which share of it that is."""
-    metres = mask_area_m2(part, whole.info)
-    area = {"area_px": int(part.sum())} if metres is None else {"area_m2": number(metres)}
-    return {**area, "share_of_area": number(round(covered_share(part, whole.info, whole.target.mask), 6))}
+    pixels, metres = area_of_rows(whole.info, part)
+    if metres is None:
+        return {"area_px": pixels, "share_of_area": number(round(pixels / max(1, whole.target.pixel_count), 6))}
+    everything = mask_area_m2(whole.target.mask, whole.info)
+    return {"area_m2": number(metres), "share_of_area": number(round(metres / everything, 6)) if everything else 0}
+
+
+def _ratio(pixels: int, metres: float | None, info: ImageInfo) -> float:
+    """Which part of the image that is."""
+    if metres is None:
+        return pixels / (info.width * info.height)
+    everything = mask_area_m2(np.broadcast_to(np.True_, info.size), info)  # takes no memory
+    return metres / everything if everything else 0.0
 
 
 def full(stored: StoredMask, mask_id: str) -> Answer:

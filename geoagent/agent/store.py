@@ -1,6 +1,6 @@
 """Images and masks of one conversation, under opaque ids.
 
-A workspace is a folder: an SQLite index, and a file for each mask, picture and export. A file is written under a
+A workspace is a folder: an SQLite index, and a folder for each mask, picture and export. It is written under a
 temporary name, moved into place, and only then entered into the index, so that after a crash the index names only what
 is whole. Several threads and processes may share a workspace; what was used least recently goes when it is full.
 
@@ -8,6 +8,7 @@ Images stay where they are. Only those under the given roots get an id, and each
 again whether the file is still inside its root once all links are followed.
 """
 
+import hashlib
 import os
 import secrets
 import shutil
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from geoagent.agent.answers import quoted
-from geoagent.agent.masks import StoredMask, decode, encode
+from geoagent.agent.masks import StoredMask, load, save
 from geoagent.types import GeoAgentError
 
 SUFFIXES = (".tif", ".tiff", ".jpg", ".jpeg", ".png", ".jp2", ".webp")
@@ -27,6 +28,8 @@ MAX_BYTES = 2 << 30
 MAX_IMAGES = 5000
 _MAX_ITEMS = 10_000
 _ORPHAN_AGE_S = 600.0
+_UNFINISHED = 2
+"""Long runs that were cancelled and can go on."""
 _BUSY_S = 30.0
 _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 _SCHEMA = """
@@ -59,7 +62,7 @@ class SceneStore:
     def __init__(self, folder: str | Path, roots: Sequence[str | Path] = (), *, max_bytes: int = MAX_BYTES) -> None:
         self.folder = Path(folder).resolve()
         self.max_bytes = max_bytes
-        self._items = self.folder / "items"
+        self._items, self._work = self.folder / "items", self.folder / "work"
         try:
             self._items.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -78,7 +81,7 @@ class SceneStore:
             str(path): str(root)
             for root in self._roots
             for path in _images_under(root)
-            if not path.is_relative_to(self._items)
+            if not (path.is_relative_to(self._items) or path.is_relative_to(self._work))
         }
         with self._index() as index:
             known = {path for (path,) in index.execute("SELECT path FROM images")}
@@ -107,16 +110,24 @@ class SceneStore:
 
     def add_mask(self, mask: StoredMask) -> str:
         """Keep a mask and return its id."""
-        return self._add("mask", "mask.npz", encode(mask))
+        item, draft = self._draft("mask")
+        try:
+            save(mask, draft)
+            if _bytes_in(draft) > self.max_bytes:
+                raise GeoAgentError("the workspace is too small for this mask: work on a region of the image")
+            draft.replace(self._items / item)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+        self._enter(item, "mask", "mask.npz")
+        return item
 
     def mask(self, mask_id: str) -> StoredMask:
         """The mask of an id; ``mask_…#3`` is its third object."""
         name, separator, number = mask_id.strip().partition("#")
         try:
-            data = self._path_of(name, "mask").read_bytes()
+            stored = load(self._path_of(name, "mask").parent)
         except FileNotFoundError:
             raise GeoAgentError(f"the mask {name} is no longer kept: segment again") from None
-        stored = decode(data)
         if not separator:
             return stored
         count = len(stored.pieces)
@@ -129,16 +140,15 @@ class SceneStore:
     @contextmanager
     def new_file(self, name: str) -> Iterator[tuple[str, Path]]:
         """An id and a path to write a picture or an export to; it is kept once the block ends without an error."""
-        item = _new_id("file")
-        draft = self._items / f".{item}"
-        draft.mkdir()
+        item, draft = self._draft("file")
         try:
             yield item, draft / name
+            if _bytes_in(draft) > self.max_bytes:
+                raise GeoAgentError("the workspace is too small for this file: write another format, or a region")
             draft.replace(self._items / item)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
-        size = sum(file.stat().st_size for file in (self._items / item).iterdir())
-        self._enter(item, "file", name, size)
+        self._enter(item, "file", name)
 
     def file(self, file_id: str) -> StoredFile:
         """The picture or export of an id."""
@@ -158,6 +168,23 @@ class SceneStore:
         with self._index() as index:
             return [i for (i,) in index.execute("SELECT id FROM items WHERE kind = 'mask' ORDER BY rowid DESC")]
 
+    @contextmanager
+    def work(self, task: object) -> Iterator[Path]:
+        """A folder for a long run, the same for the same task: one that was cancelled goes on there.
+
+        It is gone when the block ends well; of those that did not, the last few stay.
+        """
+        # Only this process goes on with what it began: two at once would write into each other's files.
+        folder = self._work / hashlib.sha256(f"{os.getpid()} {task!r}".encode()).hexdigest()[:24]
+        folder.mkdir(parents=True, exist_ok=True)
+        os.utime(folder)
+        others = sorted((f for f in self._work.iterdir() if f != folder), key=lambda f: -f.stat().st_mtime)
+        for old in others[_UNFINISHED - 1 :]:
+            if time.time() - old.stat().st_mtime > _ORPHAN_AGE_S:  # otherwise another process may be at it
+                shutil.rmtree(old, ignore_errors=True)
+        yield folder
+        shutil.rmtree(folder, ignore_errors=True)
+
     # -------------------------------------------------------------------------------------------------- inside
 
     @contextmanager
@@ -167,22 +194,16 @@ class SceneStore:
             connection.execute("PRAGMA synchronous = NORMAL")
             yield connection
 
-    def _add(self, kind: str, name: str, data: bytes) -> str:
-        if len(data) > self.max_bytes:
-            raise GeoAgentError("the workspace is too small for this mask: work on a region of the image")
+    def _draft(self, kind: str) -> tuple[str, Path]:
+        """A new id, and a folder that becomes its own once it is whole."""
         item = _new_id(kind)
         draft = self._items / f".{item}"
         draft.mkdir()
-        with (draft / name).open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(self._items / item)
-        self._enter(item, kind, name, len(data))
-        return item
+        return item, draft
 
-    def _enter(self, item: str, kind: str, name: str, size: int) -> None:
-        """Enter a file into the index; what was used least recently makes room for it."""
+    def _enter(self, item: str, kind: str, name: str) -> None:
+        """Enter an item into the index; what was used least recently makes room for it."""
+        size = _bytes_in(self._items / item)
         with self._index() as index:
             index.execute("INSERT INTO items VALUES (?, ?, ?, ?, ?)", (item, kind, name, size, time.time()))
             rows = index.execute("SELECT id, bytes FROM items ORDER BY used DESC, rowid DESC").fetchall()
@@ -228,6 +249,10 @@ class SceneStore:
 
 def _new_id(kind: str) -> str:
     return f"{kind}_{''.join(secrets.choice(_LETTERS) for _ in range(8))}"
+
+
+def _bytes_in(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.iterdir())
 
 
 def _existing(root: str | Path) -> Path:

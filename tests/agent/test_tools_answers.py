@@ -8,7 +8,7 @@ from world import GSD, NEW_TANK, RIVER, SIDE, TANKS, box_object, ids_by_name, ma
 
 from geoagent.agent.answers import LIMIT, shortened, to_text
 from geoagent.agent.calculator import evaluate
-from geoagent.agent.toolbox import FORMATS
+from geoagent.agent.output import FORMATS
 from geoagent.types import AnnotatedScene, GeoAgentError
 
 PIXEL = GSD**2
