@@ -158,7 +158,7 @@ class Predictor:
                 raise GeoAgentError("nothing was asked: give a text, or point at something")
             height, width = session.raster.info.size
             prompts.check_inside(width, height)
-            requests.append(Request(session.encoded, (height, width), text, prompts, brief, tell))
+            requests.append(Request(session.encoded, (height, width), text, prompts, brief, tell=tell))
         drafts = self.grounder.answer(requests)
         predictions = [
             self._prediction(draft, session.raster, text)

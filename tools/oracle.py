@@ -5,7 +5,7 @@ For the screenshots and the tests of the chat page, which are about the page and
 
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +47,12 @@ class Oracle:
 
     name = "oracle"
     device = "cpu"
+    ready = True
 
     def __init__(self, scenes: Mapping[Path, AnnotatedScene], seconds: float = 0.0) -> None:
         self._scenes = [(read_image(path).info, scene) for path, scene in scenes.items()]
         self.seconds = seconds
+        self.seconds_a_word = 0.0
         self.questions = 0
 
     def open(self, image: Any, **reading: Any) -> "KnownScene":
@@ -60,6 +62,13 @@ class Oracle:
             if (info.transform, info.size) == (raster.info.transform, raster.info.size):
                 return KnownScene(self, raster, scene)
         return KnownScene(self, raster, None)
+
+    def pause(self, seconds: float) -> None:
+        """Take so long, unless stopped."""
+        began = time.perf_counter()
+        while time.perf_counter() - began < seconds:
+            check_stop()
+            time.sleep(0.02)
 
 
 class KnownScene:
@@ -78,20 +87,23 @@ class KnownScene:
         boxes: Sequence[Sequence[float]] = (),
         prompts: Prompts | None = None,
         brief: bool = False,
+        tell: Callable[[str], None] | None = None,
     ) -> Prediction:
         """Answer with what is truly there."""
         if points or boxes:
             prompts = Prompts(points=tuple((p[0], p[1], True) for p in points), boxes=tuple(tuple(b) for b in boxes))  # type: ignore[misc]
         self.oracle.questions += 1
         began = time.perf_counter()
-        while time.perf_counter() - began < self.oracle.seconds:
-            check_stop()
-            time.sleep(0.02)
+        self.oracle.pause(self.oracle.seconds)
         if "out of memory" in text:
             raise GeoAgentError("the scripted model was told to fail: ask something else")
         targets = self._pointed(prompts) if prompts else self._named(text)
         marks = [f"<p>{t.phrase}</p><{'seg' if t.mask.any() else 'rej'}>" for t in targets]
         marked = f"I looked for {_listed(marks)}." if marks else "Ask me where something is."
+        if tell is not None:
+            for word in re.finditer(r"\S+", marked):
+                self.oracle.pause(self.oracle.seconds_a_word)
+                tell(marked[: word.end()])
         return Prediction(
             answer=plain_answer(marked),
             marked_answer=marked,

@@ -1,14 +1,14 @@
 """An agent in the chat: a language model that calls tools; each call is told, its masks are shown as an answer."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, ToolMessage
 from langgraph.checkpoint.memory import InMemorySaver
 
 from geoagent.agent.agent import create_agent
@@ -16,8 +16,9 @@ from geoagent.agent.answers import quoted
 from geoagent.agent.masks import StoredMask
 from geoagent.agent.segmenter import Segmenter
 from geoagent.agent.store import SceneStore
-from geoagent.app.asking import ToolStep, check_stop
+from geoagent.app.asking import News, ToolStep, check_stop
 from geoagent.geo.raster import Raster
+from geoagent.model.tokens import mark_free
 from geoagent.types import ImageInfo, Prediction, Target
 
 _RESULT = 1500
@@ -59,25 +60,27 @@ class AgentTalk:
         self._store: SceneStore | None = None
         self._graph: Any = None
 
-    def ask(
-        self, question: str, images: Sequence[Path], raster: Raster, tell: Callable[[tuple[ToolStep, ...]], None]
-    ) -> tuple[Prediction, tuple[ToolStep, ...]]:
+    def ask(self, question: str, images: Sequence[Path], raster: Raster, news: News) -> Prediction:
         """Answer about ``images``; the masks that lie on the one in view (``raster``) are the answer's targets."""
         began = time.perf_counter()
         store = self._workspace(tuple(images))
         known = set(store.mask_ids())
-        calls, words = _Calls({}, {}), ""
+        calls = _Calls({}, {})
         for message in self._messages(_with_images(question, store)):
             check_stop()
+            if isinstance(message, AIMessageChunk):
+                news.words = mark_free(news.words + str(message.text))
+                continue
             calls.take(message)
-            tell(tuple(calls.steps.values()))
-            if isinstance(message, AIMessage) and not message.tool_calls:
-                words = str(message.text)
+            news.steps = tuple(calls.steps.values())
+            if isinstance(message, AIMessage):  # what it says before a tool call is no answer yet
+                news.words = "" if message.tool_calls else mark_free(str(message.text))
+        words = news.words
         masks = [store.mask(name) for name in store.mask_ids() if name not in known]
         shown = Path(raster.info.path or "").resolve()
         here = [mask for mask in masks if store.image_path(mask.image_id) == shown]
         targets, marked = _marked(words, [_in_image(mask, raster.info) for mask in here])
-        prediction = Prediction(
+        return Prediction(
             answer=words,
             marked_answer=marked,
             candidates=targets,
@@ -89,7 +92,6 @@ class AgentTalk:
             pixels=raster.pixels,
             valid=raster.valid,
         )
-        return prediction, tuple(calls.steps.values())
 
     def _workspace(self, images: tuple[Path, ...]) -> SceneStore:
         if self._store is None or images != self._images:
@@ -101,8 +103,14 @@ class AgentTalk:
         return self._store
 
     def _messages(self, question: str) -> Iterator[BaseMessage]:
+        """What the language model says, chunk by chunk, and every whole message."""
         config = {"configurable": {"thread_id": "chat"}}
-        for update in self._graph.stream({"messages": [("user", question)]}, config, stream_mode="updates"):
+        asked = {"messages": [("user", question)]}
+        for mode, update in self._graph.stream(asked, config, stream_mode=["updates", "messages"]):
+            if mode == "messages":
+                if isinstance(update[0], AIMessageChunk):
+                    yield update[0]
+                continue
             for node in update.values():
                 yield from (node or {}).get("messages", [])
 

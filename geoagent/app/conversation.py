@@ -8,9 +8,9 @@ from collections.abc import Callable, Generator
 from concurrent.futures import wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from geoagent.app.asking import Agent, Asker, Scene, Stopped, ToolStep, Worker
+from geoagent.app.asking import Agent, Asker, Job, News, Scene, Stopped, ToolStep, Worker
 from geoagent.app.followup import answer_from_objects
 from geoagent.app.review import ObjectKey, Review
 from geoagent.geo.opening import check_file
@@ -25,7 +25,9 @@ MAX_PIXELS = 64_000_000
 MAX_IMAGES = 12
 """Images one conversation keeps open; the oldest goes first."""
 SUFFIXES = (".tif", ".tiff", ".jpg", ".jpeg", ".png", ".jp2", ".webp")
-_PATIENCE = 0.2
+_PATIENCE = 0.1
+_HEARTBEAT = 0.5
+"""Seconds after which a person is told that the work goes on, though nothing is new."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,16 +50,27 @@ class Progress:
 
     stage: str
     seconds: float
+    words: str = ""
+    """The answer so far, marks included."""
     steps: tuple[ToolStep, ...] = ()
 
 
 @dataclass
 class TalkedAbout:
-    """An image of the conversation; encoded when it is first asked about."""
+    """An image of the conversation; read when it is first shown, encoded when it is first asked about."""
 
     name: str
     path: Path
+    source: Path | None = None
+    """What it was uploaded as; None: not an upload."""
+    raster: Raster | None = None
     scene: Scene | None = None
+
+    def read(self) -> Raster:
+        """Its pixels; read once."""
+        if self.raster is None:
+            self.raster = read_image(self.path)
+        return self.raster
 
 
 @dataclass
@@ -87,26 +100,29 @@ class Conversation:
             raise GeoAgentError("there is no image yet: add one with the clip, or take an example")
         return self.images[self.current]
 
-    def add_image(self, path: str | Path, name: str | None = None) -> None:
-        """Turn to an image, new or known; it is checked now and encoded when first asked about."""
+    def add_image(self, path: str | Path, *, upload: bool = False) -> None:
+        """Turn to an image, new or known; it is checked now and encoded when first asked about.
+
+        An ``upload`` moves into the folder of this conversation, and goes with it.
+        """
         file = check_file(path)
         for number, known in enumerate(self.images):
-            if known.path == file:
+            if file in (known.path, known.source):
+                if upload:
+                    file.unlink(missing_ok=True)
                 self.turn_to(number)
                 return
-        label = name or file.name
         if file.suffix.lower() not in SUFFIXES:
-            raise GeoAgentError(f"{label!r} is no image: use a GeoTIFF, JPEG, PNG, JP2 or WebP file")
+            raise GeoAgentError(f"{file.name!r} is no image: use a GeoTIFF, JPEG, PNG, JP2 or WebP file")
+        kept = self._take_in(file) if upload else file
+        about = TalkedAbout(file.name, kept, source=file if upload else None)
         try:
-            with OpenImage(file) as opened:
-                width, height = opened.info.width, opened.info.height
+            _check_pixels(kept)
+            about.read()
         except GeoAgentError as error:
-            raise GeoAgentError(str(error).replace(str(file), label)) from error
-        if width * height > MAX_PIXELS:
-            raise GeoAgentError(
-                f"{label!r} is {width} x {height} pixels, more than this page opens at once: cut out a part first"
-            )
-        self.images.append(TalkedAbout(label, file))
+            _remove_upload(about)
+            raise GeoAgentError(str(error).replace(str(kept), file.name)) from error
+        self.images.append(about)
         self.turn_to(len(self.images) - 1)
         if len(self.images) > MAX_IMAGES:
             self._forget_first()
@@ -118,23 +134,30 @@ class Conversation:
         self.current = number
         self._history.clear()
 
-    def read(self, number: int) -> Raster:
-        """An image's pixels, without the model."""
-        about = self.images[number]
-        return about.scene.raster if about.scene is not None else read_image(about.path)
+    def _take_in(self, upload: Path) -> Path:
+        """Move an upload to where only this conversation looks, under its own name."""
+        folder = Path(tempfile.mkdtemp(dir=self.folder))
+        return Path(shutil.move(upload, folder / upload.name))
 
     def _forget_first(self) -> None:
-        self.images.pop(0)
+        _remove_upload(self.images.pop(0))
         self.current -= 1
         self.turns = [replace(turn, image=turn.image - 1) for turn in self.turns if turn.image > 0]
 
     # ------------------------------------------------------------------------------------------------ asking
 
-    def open_current(self) -> Generator[Progress, None, None]:
+    def load_model(self) -> Generator[Progress, None, None]:
+        """Wait for the model, where it is still being loaded."""
+        if not self.model.ready:
+            yield from self._wait(lambda: None, "")
+
+    def open_current(self) -> Generator[Progress, None, Scene]:
         """Encode the image in view, if it was not yet."""
         about = self.image
+        raster = about.read()
         if about.scene is None:
-            about.scene = yield from self._wait(lambda: self.model.open(about.path), "Reading the image")
+            about.scene = yield from self._wait(lambda: self.model.open(raster), "Reading the image")
+        return about.scene
 
     def ask(self, question: str, prompts: Prompts) -> Generator[Progress, None, None]:
         """Ask about the image in view; yields until the answer is the last of `turns`."""
@@ -155,38 +178,55 @@ class Conversation:
                 Turn(question=question, prompts=prompts, image=number, review=Review.of(answer), from_objects=True)
             )
             return
-        yield from self.open_current()
-        scene = self.image.scene
-        assert scene is not None
-        info = scene.raster.info
+        info = self.image.read().info
         prompts.check_inside(info.width, info.height)
-        prediction: Prediction = yield from self._wait(lambda: scene.ask(question, prompts=prompts), "Looking")
+        scene = yield from self.open_current()
+        news = News()
+        prediction: Prediction = yield from self._wait(
+            lambda: scene.ask(question, prompts=prompts, tell=news.hear), "Looking", news
+        )
         self._add(Turn(question=question, prompts=prompts, image=number, review=Review.of(prediction)))
 
     def _ask_agent(self, agent: Agent, question: str) -> Generator[Progress, None, None]:
         number = self.current
-        yield from self.open_current()
-        scene = self.image.scene
-        assert scene is not None
-        told: list[tuple[ToolStep, ...]] = [()]
+        raster = self.image.read()
         images = [about.path for about in self.images]
-        work = self._wait(lambda: agent.ask(question, images, scene.raster, told.append), "Thinking")
-        prediction, steps = yield from _with_steps(work, told)
+        news = News()
+        prediction: Prediction = yield from self._wait(
+            lambda: agent.ask(question, images, raster, news), "Thinking", news
+        )
         review = Review.of(prediction)
-        self._add(Turn(question=question, prompts=Prompts(), image=number, review=review, steps=steps))
+        self._add(Turn(question=question, prompts=Prompts(), image=number, review=review, steps=news.steps))
 
-    def _wait(self, work: Callable[[], T], stage: str) -> Generator[Progress, None, T]:
+    def _wait(self, work: Callable[[], T], stage: str, news: News | None = None) -> Generator[Progress, None, T]:
+        """Queue ``work`` and tell how it goes: each time there is news, and now and then without."""
         self.stop = threading.Event()
         job = self.worker.submit(work, self.stop)
+        heard = news or News()
         began = time.perf_counter()
+        last: Progress | None = None
         while not job.future.done():
             if self.stop.is_set():
                 raise Stopped
-            before = job.before
-            waiting = f"Waiting: {before} before you" if before else stage
-            yield Progress(stage=waiting, seconds=time.perf_counter() - began)
+            now = Progress(
+                stage=self._stage(job, "Answering" if heard.words else stage),
+                seconds=time.perf_counter() - began,
+                words=heard.words,
+                steps=heard.steps,
+            )
+            if last is None or _news(last, now):
+                yield now
+                last = now
             wait([job.future], _PATIENCE)
         return job.future.result()
+
+    def _stage(self, job: Job[Any], stage: str) -> str:
+        if not self.model.ready:
+            return "Loading the model"
+        if not job.before:
+            return stage
+        about = f", about {job.wait:.0f} s" if job.wait is not None and job.wait >= 1 else ""
+        return f"Waiting: {job.before} before you{about}"
 
     def _add(self, turn: Turn) -> None:
         self.turns.append(turn)
@@ -257,11 +297,22 @@ class Conversation:
             self._folder = None
 
 
-def _with_steps(work: Generator[Progress, None, T], told: list[tuple[ToolStep, ...]]) -> Generator[Progress, None, T]:
-    """The progress of ``work``, each time with the last that was told of its steps."""
-    while True:
-        try:
-            progress = next(work)
-        except StopIteration as end:
-            return end.value
-        yield replace(progress, steps=told[-1])
+def _check_pixels(path: Path) -> None:
+    with OpenImage(path) as opened:
+        width, height = opened.info.width, opened.info.height
+    if width * height > MAX_PIXELS:
+        raise GeoAgentError(
+            f"{str(path)!r} is {width} x {height} pixels, more than this page opens at once: cut out a part first"
+        )
+
+
+def _remove_upload(about: TalkedAbout) -> None:
+    if about.source is not None:
+        shutil.rmtree(about.path.parent, ignore_errors=True)
+
+
+def _news(last: Progress, now: Progress) -> bool:
+    """Whether a person should be told again."""
+    if now.seconds - last.seconds >= _HEARTBEAT:
+        return True
+    return (last.stage, last.words, last.steps) != (now.stage, now.words, now.steps)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from geoagent.app.steps import data_uri
+from geoagent.app.pictures import jpeg_uri
 from geoagent.demo import DEMOS, Demo
 from geoagent.geo.raster import read_image
 
@@ -51,4 +51,4 @@ def _label(example: Example) -> str:
 def _thumbnail(demo: Demo) -> str:
     image = Image.fromarray(read_image(demo.path).pixels)
     image.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
-    return data_uri(np.asarray(image), quality=80)
+    return jpeg_uri(np.asarray(image), quality=80)

@@ -10,12 +10,14 @@ from typing import Any
 import gradio as gr
 
 from geoagent.app.asking import Stopped, ToolStep
+from geoagent.app.comparison import comparison_json
 from geoagent.app.conversation import Conversation, Progress
 from geoagent.app.downloads import as_command, as_python, write_download
 from geoagent.app.examples import Example
-from geoagent.app.scene_view import answer_json, picture_json
+from geoagent.app.pictures import picture_json
+from geoagent.app.scene_view import answer_json
 from geoagent.app.sessions import Sessions
-from geoagent.app.wording import answer_html, question_text, step_html
+from geoagent.app.wording import answer_html, question_text, step_html, words_html
 from geoagent.types import GeoAgentError, Prompts
 
 Updates = tuple[Any, ...]
@@ -33,12 +35,14 @@ class Handlers:
     # ------------------------------------------------------------------------------------------------ coming and going
 
     def arrive(self, request: gr.Request) -> Generator[Updates, None, None]:
-        """Show what the command line named; without it, wait for a question."""
+        """Show what the command line named; without it, wait for the model and a question."""
         conversation = self._of(request)
-        if not conversation.images:
+        if conversation.images:
+            yield from self._showing(conversation, conversation.open_current())
+        elif conversation.model.ready:
             yield self._asking(conversation)
-            return
-        yield from self._showing(conversation, conversation.open_current())
+        else:
+            yield from self._showing(conversation, conversation.load_model())
 
     def leave(self, request: gr.Request) -> None:
         """Remove what a closed page leaves behind."""
@@ -52,15 +56,14 @@ class Handlers:
         files, question = message.get("files") or [], str(message.get("text") or "")[:_MAX_QUESTION]
         try:
             for file in files:
-                conversation.add_image(file)
+                conversation.add_image(file, upload=True)
             prompts = _prompts(drawn if not files else "")
             work = conversation.ask(question, prompts) if question.strip() or prompts else conversation.open_current()
         except GeoAgentError as error:
-            yield self._asking(conversation, note=_error(error))
+            yield self._asking(conversation, note=_error(error), again=question)
             return
-        yield from self._showing(
-            conversation, work, asked=question_text(question, prompts) if question or prompts else None
-        )
+        asked = question_text(question, prompts) if question or prompts else None
+        yield from self._showing(conversation, work, asked=asked, question=question)
 
     def example(self, event: gr.EventData, request: gr.Request) -> Generator[Updates, None, None]:
         """Ask the question of an example card about its picture."""
@@ -73,11 +76,7 @@ class Handlers:
             return
         prompts = Prompts()
         if example.point:
-            yield from self._showing(conversation, conversation.open_current(), more=True)
-            scene = conversation.image.scene
-            if scene is None:
-                return
-            info = scene.raster.info
+            info = conversation.image.read().info
             prompts = Prompts(points=((info.width / 2, info.height / 2, True),))
         asked = question_text(example.question, prompts)
         yield from self._showing(conversation, conversation.ask(example.question, prompts), asked=asked)
@@ -103,13 +102,11 @@ class Handlers:
         number = int(event.index)
         if not 0 <= number < len(conversation.images):
             return _STAY, _error(GeoAgentError(f"there is no image {number + 1}"))
-        about = conversation.images[number]
         try:
-            raster = conversation.read(number)
+            other = comparison_json(conversation, number)
         except GeoAgentError as error:
             return _STAY, _error(error)
-        shown = {**json.loads(picture_json(about.name, raster)), "index": number}
-        return gr.HTML(other=json.dumps(shown)), ""
+        return gr.HTML(other=other), ""
 
     # ------------------------------------------------------------------------------------------------ deciding
 
@@ -166,16 +163,18 @@ class Handlers:
         return self._sessions.of(str(request.session_hash))
 
     def _showing(
-        self, conversation: Conversation, work: Iterator[Progress], asked: str | None = None, more: bool = False
+        self, conversation: Conversation, work: Iterator[Progress], asked: str | None = None, question: str = ""
     ) -> Generator[Updates, None, None]:
-        """Run ``work`` and tell how it goes: the question at once, then the stages, then the answer."""
+        """Run ``work`` and tell how it goes: question and picture at once, then stages and words, then the answer.
+
+        What came to nothing can be asked again: ``question`` is then back in the box.
+        """
         messages = [*_messages(conversation), *([] if asked is None else [_said("user", asked)])]
-        yield self._waiting(messages)
+        note = ""
         try:
+            yield self._waiting(conversation, messages)
             for progress in work:
-                chat = [*messages, *_cards(progress.steps)] if progress.steps else _STAY
-                yield (_STAY, chat, _STAY, _STAY, _progress(progress), *(_STAY,) * 3)
-            note = ""
+                yield (_STAY, _so_far(messages, progress), _STAY, _STAY, _progress(progress), *(_STAY,) * 3)
         except Stopped:
             note = _note("Stopped. Nothing was kept of this question.")
         except GeoAgentError as error:
@@ -183,32 +182,47 @@ class Handlers:
         except RuntimeError as error:  # torch says so when memory runs out, among others
             logging.getLogger(__name__).exception("the model failed")
             note = _error(GeoAgentError(f"the model failed ({str(error).splitlines()[0][:120]}): try a smaller image"))
-        yield self._asking(conversation, note=note, busy=more and not note)
+        yield self._asking(conversation, note=note, again=question if note else None)
 
-    def _waiting(self, messages: list[dict[str, Any]]) -> Updates:
+    def _waiting(self, conversation: Conversation, messages: list[dict[str, Any]]) -> Updates:
         """The question is taken in: the box is empty again, Stop is there, the examples make room."""
         box = gr.MultimodalTextbox(value={"text": "", "files": []})
         status = _progress(Progress(stage="One moment", seconds=0))
-        return _STAY, messages, _STAY, _STAY, status, gr.Button(visible=True), box, gr.Accordion(open=False)
+        new = bool(conversation.images) and conversation.shown is not conversation.image
+        view = self._view(conversation) if new else _STAY
+        examples = gr.Accordion(open=False) if conversation.images else _STAY
+        return view, messages, _STAY, _STAY, status, gr.Button(visible=True), box, examples
 
-    def _asking(self, conversation: Conversation, note: str = "", busy: bool = False) -> Updates:
-        return *self._answer(conversation), note, gr.Button(visible=busy), _STAY, _STAY
+    def _asking(self, conversation: Conversation, note: str = "", again: str | None = None) -> Updates:
+        box = _STAY if again is None else gr.MultimodalTextbox(value={"text": again, "files": []})
+        return *self._answer(conversation), note, gr.Button(visible=False), box, _STAY
 
     def _answer(self, conversation: Conversation) -> Updates:
         """The view, the chat, the slider and the undo button as they now are."""
-        chat = _messages(conversation)
-        if not conversation.images or conversation.image.scene is None:
-            return _STAY, chat, _STAY, gr.Button(interactive=False)
-        about = conversation.image
-        assert about.scene is not None
-        value = answer_json(conversation)
-        props: dict[str, Any] = {}
-        if conversation.shown is not about:
-            props["picture"] = picture_json(about.name, about.scene.raster)
-            conversation.shown = about
         review = conversation.review
         score = gr.Slider(value=review.threshold) if review is not None else _STAY
-        return gr.HTML(value=value, **props), chat, score, gr.Button(interactive=conversation.can_undo)
+        undo = gr.Button(interactive=conversation.can_undo)
+        return self._view(conversation), _messages(conversation), score, undo
+
+    def _view(self, conversation: Conversation) -> Any:
+        """What the view draws; an image's picture is sent once."""
+        props: dict[str, Any] = {}
+        try:
+            if conversation.images and conversation.shown is not conversation.image:
+                about = conversation.image
+                props["picture"] = picture_json(about.name, about.read().pixels)
+                conversation.shown = about
+            return gr.HTML(value=answer_json(conversation), **props)
+        except GeoAgentError:  # an image of the command line that cannot be read: the question said so
+            return _STAY
+
+
+def _so_far(messages: list[dict[str, Any]], progress: Progress) -> Any:
+    """The chat while an answer is made: tool calls and words as they come."""
+    if not progress.steps and not progress.words:
+        return _STAY
+    words = [_said("assistant", words_html(progress.words))] if progress.words else []
+    return [*messages, *_cards(progress.steps), *words]
 
 
 def _messages(conversation: Conversation) -> list[dict[str, Any]]:

@@ -4,6 +4,8 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from geoagent.demo import DEMOS
+
 if TYPE_CHECKING:
     from geoagent.predictor import Predictor, SceneSession
 
@@ -24,6 +26,16 @@ class LoadedOnce:
             if self._predictor is None:
                 self._predictor = self._load()
             return self._predictor
+
+    @property
+    def ready(self) -> bool:
+        """Whether it is loaded."""
+        return self._predictor is not None
+
+    def warm_up(self) -> None:
+        """Load it and let it answer once: the first answer of a process pays for what later ones find done."""
+        demo = DEMOS[0]
+        self.open(demo.path).ask(demo.questions[0], points=[(8.0, 8.0)], brief=True)
 
     @property
     def device(self) -> str:

@@ -14,7 +14,7 @@ from geoagent.app.scene_view import static_text
 from geoagent.app.sessions import Sessions
 from geoagent.geo.style import PALETTE
 
-_SCRIPTS = ("dom.js", "image.js", "map.js", "panes.js")
+_SCRIPTS = ("dom.js", "image.js", "map.js", "steps.js", "compare.js", "panes.js")
 _CARDS_SCRIPT = """
 element.addEventListener("click", event => {
   const button = event.target.closest("[data-example]");
@@ -101,11 +101,13 @@ def _answer_tools() -> dict[str, Any]:
     with gr.Row(elem_classes="ga-row"):
         with gr.Column(scale=5, min_width=300), gr.Row(elem_classes="ga-row"):
             score = gr.Slider(0, 1, value=0.5, step=0.01, label="Show what scores at least", scale=4, min_width=220)
-            undo = gr.Button("Undo", size="md", interactive=False, scale=1, min_width=80, elem_id="ga-undo")
+            undo = gr.Button("Undo", size="sm", interactive=False, scale=0, min_width=84, elem_id="ga-undo")
         with gr.Column(scale=5, min_width=300):
             with gr.Row(elem_classes="ga-row"):
+                gr.HTML("Download", elem_classes="ga-label", js_on_load=None)
                 downloads = {name: gr.Button(name, size="sm", min_width=76, elem_classes="ga-get") for name in FORMATS}
             with gr.Row(elem_classes="ga-row"):
+                gr.HTML("Repeat it", elem_classes="ga-label", js_on_load=None)
                 copies = {
                     name: gr.Button(name, size="sm", min_width=110, elem_classes="ga-copy")
                     for name in ("Copy as Python", "Copy as command")
@@ -125,7 +127,9 @@ def _chat_column() -> dict[str, Any]:
         feedback_options=None,
         placeholder="Ask where something is, what a place is good for, or how large it is.",
     )
-    status = gr.HTML("", elem_id="ga-status", js_on_load=None)
+    with gr.Row(elem_classes="ga-going"):
+        status = gr.HTML("", elem_id="ga-status", js_on_load=None)
+        stop = gr.Button("Stop", variant="stop", size="sm", visible=False, elem_id="ga-stop")
     box = gr.MultimodalTextbox(
         show_label=False,
         placeholder="Ask about the image …",
@@ -137,7 +141,6 @@ def _chat_column() -> dict[str, Any]:
         max_plain_text_length=4000,
     )
     drawn = gr.Textbox(visible=False)
-    stop = gr.Button("Stop", variant="stop", size="sm", visible=False, elem_id="ga-stop")
     return {
         "chat": chat,
         "status": status,

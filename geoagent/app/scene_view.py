@@ -1,38 +1,30 @@
-"""What the browser draws: the picture of an image, and an answer as outlines, rows and steps, both as JSON text."""
+"""What the browser draws of an answer: outlines, rows and steps, as JSON text."""
 
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from geoagent.app.conversation import Conversation
 from geoagent.app.review import Review
-from geoagent.app.steps import data_uri, steps_of
+from geoagent.app.steps import steps_of
 from geoagent.app.wording import facts
 from geoagent.cli.words import area
 from geoagent.geo.measure import mask_area_m2
-from geoagent.geo.raster import Raster
 from geoagent.geo.style import target_colour
 from geoagent.geo.vector import object_outline
 from geoagent.geo.webmap import lonlat_grid, svg_path
-from geoagent.types import Box, ImageInfo, Mask, Pixels, Target
-
-_LONGEST_SIDE = 4096
-"""Of the picture that is sent; outlines keep the precision of the image."""
-
-
-def picture_json(name: str, raster: Raster) -> str:
-    """An image as the browser shows it."""
-    return json.dumps({"name": name, "source": data_uri(_shrunk(raster.pixels), quality=88)})
+from geoagent.types import Box, ImageInfo, Mask, Target
 
 
 def answer_json(conversation: Conversation) -> str:
-    """Everything about the image in view and its last answer."""
+    """Everything about the image in view and its last answer; without an image, what answers."""
+    model, device = conversation.model.name, conversation.model.device
+    if not conversation.images:
+        return json.dumps({"name": None, "facts": facts(None, model, device)}, ensure_ascii=False)
     about = conversation.image
-    assert about.scene is not None
-    info, turn = about.scene.raster.info, conversation.turn
+    info, turn = about.read().info, conversation.turn
     content: dict[str, Any] = {
         "name": about.name,
         "images": [image.name for image in conversation.images],
@@ -41,7 +33,7 @@ def answer_json(conversation: Conversation) -> str:
         "width": info.width,
         "height": info.height,
         "gsd": info.gsd_m,
-        "facts": facts(info, conversation.model.name, conversation.model.device),
+        "facts": facts(info, model, device),
         "grid": lonlat_grid(info),
         "question": turn.question if turn else "",
         "prompts": _drawn(turn.prompts) if turn else None,
@@ -102,14 +94,6 @@ def _size(mask: Mask, info: ImageInfo, box: Box | None = None) -> str:
 
 def _drawn(prompts: Any) -> dict[str, Any]:
     return {"points": prompts.points, "boxes": prompts.boxes, "scribbles": prompts.scribbles}
-
-
-def _shrunk(pixels: Pixels) -> Pixels:
-    if max(pixels.shape[:2]) <= _LONGEST_SIDE:
-        return pixels
-    image = Image.fromarray(pixels)
-    image.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE), Image.Resampling.LANCZOS)
-    return np.asarray(image)
 
 
 def static_text(*names: str) -> str:

@@ -53,6 +53,11 @@ class Sessions:
         for key in list(self._conversations):
             self.end(key)
 
+    @property
+    def conversations(self) -> list[Conversation]:
+        """Those that go on."""
+        return list(self._conversations.values())
+
     def __len__(self) -> int:
         return len(self._conversations)
 

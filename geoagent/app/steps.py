@@ -1,80 +1,91 @@
-"""How the model found it: for each phrase where the grounding looked first, and what became of it."""
+"""How the model found it: for each phrase its attention, first guess, prompt and mask, each with a sentence.
 
-import base64
-import io
+Maps go to the browser as the few numbers they are; it lays them over the picture that it has.
+"""
+
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from geoagent.app.pictures import mask_uri, numbers_text
 from geoagent.app.review import Review
-from geoagent.geo.overlay import picture_of
 from geoagent.geo.style import target_colour
-from geoagent.types import Mask, Pixels
+from geoagent.types import Target
 
-_SIDE = 360
-_HEAT = np.array([(13, 8, 60), (84, 16, 110), (170, 44, 96), (231, 92, 48), (252, 168, 20), (246, 248, 130)])
-"""From 0 to 1: dark to bright, even in grey."""
+_FLAT = 0.02
+"""Attention that differs by less than this from place to place singles nothing out."""
 
 
 def steps_of(review: Review) -> list[dict[str, Any]]:
-    """One entry for each candidate: its coarse map, its mask, the score and the decision."""
-    picture = _small(picture_of(review.prediction))
+    """One entry for each candidate: the maps that led to its mask, the mask, the score and the decision."""
     numbers = {id(t): n for n, t in enumerate(review.result.targets, start=1)}
-    found = {
-        id(t): numbers.get(id(kept))
-        for t, kept in zip(review.prediction.candidates, review.result.candidates, strict=True)
-    }
     steps = []
-    for target in review.prediction.candidates:
-        number = found[id(target)]
+    for target, kept in zip(review.prediction.candidates, review.result.candidates, strict=True):
+        number = numbers.get(id(kept))
         steps.append(
             {
                 "phrase": target.phrase,
-                "score": round(target.score, 3),
-                "found": number is not None,
-                "objects": len(target.instances),
-                "pixels": target.pixel_count,
-                "grid": None if target.coarse is None else list(target.coarse.shape[::-1]),
-                "coarse": None if target.coarse is None else data_uri(_heated(picture, target.coarse)),
-                "mask": data_uri(_masked(picture, target.mask, target_colour(number or 1))),
+                "verdict": _verdict(target, found=number is not None, threshold=review.threshold),
+                "maps": [*_maps(target)],
+                "mask": mask_uri(target.mask, target_colour(number or 1)) if target.mask.any() else None,
+                "drawn": _drawn(target),
             }
         )
     return steps
 
 
-def data_uri(picture: Pixels, quality: int = 82) -> str:
-    """A picture as the browser takes it without asking for a file."""
-    stream = io.BytesIO()
-    Image.fromarray(picture).save(stream, format="JPEG", quality=quality)
-    return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
+def _verdict(target: Target, *, found: bool, threshold: float) -> str:
+    if found:
+        return f"Found: its score of {target.score:.2f} reaches {threshold:.2f}."
+    if target.score >= threshold:
+        return f"Not found: its score of {target.score:.2f} reaches {threshold:.2f}, but no pixel of it is left."
+    return f"Not found: its score of {target.score:.2f} stays below {threshold:.2f}."
 
 
-def _small(picture: Pixels) -> Pixels:
-    image = Image.fromarray(picture)
-    image.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
-    return np.asarray(image)
+def _drawn(target: Target) -> str:
+    """What the mask's picture says."""
+    pixels = target.pixel_count
+    if not pixels:
+        return "SAM2's decoder drew nothing."
+    objects = len(target.instances)
+    apart = f", told apart into {objects} objects" if objects > 1 else ""
+    return f"SAM2's decoder drew the outline at full size: {pixels:,} pixels{apart}."
 
 
-def _heated(picture: Pixels, coarse: NDArray[np.float32]) -> Pixels:
-    """Probabilities over the picture, as blocks: the grid is what it is."""
-    height, width = picture.shape[:2]
-    blocks = Image.fromarray(np.clip(coarse * 255, 0, 255).astype(np.uint8)).resize(
-        (width, height), Image.Resampling.NEAREST
-    )
-    value = np.asarray(blocks, dtype=np.float32) / 255
-    stops = np.linspace(0, 1, len(_HEAT))
-    colour = np.stack([np.interp(value, stops, _HEAT[:, channel]) for channel in range(3)], axis=-1)
-    grey = picture.mean(axis=-1, keepdims=True).astype(np.float32)
-    return np.clip(0.35 * grey + 0.65 * colour, 0, 255).astype(np.uint8)
+def _maps(target: Target) -> Iterator[dict[str, Any]]:
+    """In the order of the network: words are heard, a first guess is made, SAM2 is prompted."""
+    evidence = target.evidence
+    if evidence is not None:
+        if evidence.question is not None:
+            yield _attention("The question", evidence.question, "the words of the question")
+        if evidence.phrase is not None:
+            yield _attention("The phrase", evidence.phrase, f"“{target.phrase}”")
+        if evidence.seg is not None:
+            yield _attention("Its mark", evidence.seg, "<seg>, the token that stands for the mask")
+    if target.coarse is not None:
+        best = float(target.coarse.max())
+        rows, columns = target.coarse.shape
+        text = f"Where it looked first: of {columns} × {rows} cells the likeliest holds it with {best:.0%}."
+        yield _map("First guess", target.coarse, text, low=0.0, high=1.0)
+    if evidence is not None and evidence.prompt is not None:
+        peak = float(evidence.prompt.max())
+        text = "What SAM2 was told: bright places are marked for its decoder, beside prompts that have no place."
+        if peak == 0:
+            text = "SAM2 was told no place: its prompts here have none."
+        yield _map("Prompt", evidence.prompt, text, low=0.0, high=peak)
 
 
-def _masked(picture: Pixels, mask: Mask, colour: tuple[int, int, int]) -> Pixels:
-    height, width = picture.shape[:2]
-    small = Image.fromarray(mask).resize((width, height), Image.Resampling.NEAREST)
-    shown = picture.astype(np.float32)
-    inside = np.asarray(small)
-    shown[~inside] *= 0.45
-    shown[inside] = 0.45 * shown[inside] + 0.55 * np.array(colour, dtype=np.float32)
-    return shown.astype(np.uint8)
+def _attention(title: str, share: NDArray[np.float32], to: str) -> dict[str, Any]:
+    low, high = float(share.min()), float(share.max())
+    text = f"Bright places listen most to {to}: {high:.0%} of their attention, dark ones {low:.0%}."
+    if high - low < _FLAT:
+        text = f"All places listen alike to {to}, with {high:.0%} of their attention: it singles nothing out."
+        high = low + 1.0
+    return _map(title, share, text, low=low, high=high)
+
+
+def _map(title: str, values: NDArray[np.float32], text: str, *, low: float, high: float) -> dict[str, Any]:
+    height, width = values.shape
+    return {"title": title, "text": text, "width": width, "height": height, "values": numbers_text(values, low, high)}

@@ -11,6 +11,7 @@ from geoagent.geo.style import PALETTE
 from geoagent.types import ImageInfo, Prediction, Prompts
 
 _MARKED = re.compile(r"<p>(.*?)</p>\s*<(seg|rej)>", re.DOTALL)
+_PHRASE_SO_FAR = re.compile(r"<p>(.*?)(?:</p>\s*(?:<seg>|<rej>)?|$)", re.DOTALL)
 _MANY = 12
 
 
@@ -26,6 +27,15 @@ def answer_html(turn: Turn) -> str:
         lines.append(f'<div class="ga-note">{_entities("; ".join(notes))}</div>')
     lines.append(f'<div class="ga-time">{result.seconds:.1f} s</div>')
     return "".join(lines)
+
+
+def words_html(marked: str) -> str:
+    """An answer that is still being written: its phrases have no colour until they have a mask."""
+    parts, at = [], 0
+    for match in _PHRASE_SO_FAR.finditer(marked):
+        parts += [_plain(marked[at : match.start()]), f'<span class="ga-writing">{_entities(match[1])}</span>']
+        at = match.end()
+    return f'<div class="ga-partial">{"".join(parts)}{_plain(marked[at:])}<span class="ga-caret"></span></div>'
 
 
 def _sentence(result: Prediction) -> str:
@@ -124,8 +134,11 @@ def step_html(step: ToolStep) -> str:
     return f'<dl class="ga-call">{arguments}</dl>{result}'
 
 
-def facts(info: ImageInfo, model: str, device: str) -> list[tuple[str, str]]:
+def facts(info: ImageInfo | None, model: str, device: str) -> list[tuple[str, str]]:
     """What is always visible: how the image is read, and by what."""
+    by = [("model", model), ("device", device)]
+    if info is None:
+        return by
     extent = ground_extent(info)
     ground = "unknown: sizes in pixels"
     if info.gsd_m is not None and extent is not None:
@@ -137,8 +150,7 @@ def facts(info: ImageInfo, model: str, device: str) -> list[tuple[str, str]]:
     if info.stretch is not None:
         stretch = ", ".join(f"{low:g}–{high:g}" for low, high in info.stretch)
     return [
-        ("model", model),
-        ("device", device),
+        *by,
         ("size", f"{info.width} × {info.height} px"),
         ("CRS", crs if len(crs) < 24 else "own projection"),
         ("ground", ground),

@@ -76,7 +76,7 @@ def _serve(args: argparse.Namespace) -> int:
         llm=llm,
     )
     print(f"geoagent with {args.model}: open {page.address} (Ctrl-C ends it)", flush=True)
-    page.sessions.worker.submit(lambda: model.predictor, threading.Event())  # ready by the time of the first question
+    page.sessions.worker.submit(model.warm_up, threading.Event())  # ready by the time of the first question
     try:
         threading.Event().wait()
     finally:

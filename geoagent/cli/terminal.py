@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from geoagent import demo
 from geoagent.cli.words import answer_lines
 from geoagent.geo.opening import check_file
+from geoagent.model.tokens import plain_answer
 from geoagent.types import GeoAgentError
 
 if TYPE_CHECKING:
@@ -90,11 +91,13 @@ class Conversation:
     def _ask(self, question: str) -> None:
         if self._current not in self._scenes:
             self._scenes[self._current] = self._predictor.open(self._images[self._current].path)
-        prediction = self._scenes[self._current].ask(question)
+        aloud = _Aloud()
+        prediction = self._scenes[self._current].ask(question, tell=aloud.hear)
+        aloud.finish(prediction.answer)
         self._last = prediction
         self._answers += 1
         picture = prediction.save(self._pictures / f"answer-{self._answers}.png")
-        for line in answer_lines(prediction.to_json()):
+        for line in answer_lines({**prediction.to_json(), "answer": ""}):
             print(f"  {line}".rstrip())
         for warning in prediction.warnings:
             print(f"  note: {warning}", file=sys.stderr)
@@ -122,6 +125,29 @@ class Conversation:
         print(f"Image {self._current + 1} of {len(self._images)}: {image.what} ({image.path})")
         if image.questions:
             print("Try: " + "  ".join(f'"{question}"' for question in image.questions[:3]))
+
+
+class _Aloud:
+    """Prints an answer while it is written."""
+
+    def __init__(self) -> None:
+        self._said = ""
+
+    def hear(self, marked: str) -> None:
+        """Print what is new in the answer so far."""
+        self._go_on(plain_answer(marked))
+
+    def finish(self, answer: str) -> None:
+        """Print the rest of the answer."""
+        self._go_on(answer)
+        if self._said:
+            print()
+
+    def _go_on(self, words: str) -> None:
+        if words.startswith(self._said):
+            indent = "  " if words and not self._said else ""
+            print(indent + words[len(self._said) :], end="", flush=True)
+            self._said = words
 
 
 def _read_line() -> str | None:

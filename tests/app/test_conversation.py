@@ -1,20 +1,29 @@
 """The conversation behind the page, without a browser: asking, following up, deciding, taking away."""
 
+import base64
 import json
 import threading
 import time
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
-from painted import SIDE, TANKS, painted_scene, write_scene
+from painted import GSD, SIDE, TANKS, painted_scene, write_scene
 
 from geoagent.app.asking import Stopped, Worker
+from geoagent.app.comparison import laid_over
 from geoagent.app.conversation import Conversation
 from geoagent.app.downloads import FORMATS, as_command, as_python, write_download
-from geoagent.app.scene_view import answer_json, picture_json
+from geoagent.app.loading import LoadedOnce
+from geoagent.app.pictures import picture_json
+from geoagent.app.scene_view import answer_json
 from geoagent.app.sessions import Sessions
-from geoagent.app.wording import answer_html, question_text
-from geoagent.types import GeoAgentError, Prompts
+from geoagent.app.steps import steps_of
+from geoagent.app.wording import answer_html, question_text, words_html
+from geoagent.geo.raster import read_image
+from geoagent.types import Evidence, GeoAgentError, Prompts
 from tools.oracle import Oracle
 
 
@@ -155,7 +164,7 @@ def test_what_the_browser_draws(conversation: Conversation) -> None:
     assert dict(sent["facts"])["CRS"] == "EPSG:32633" and len(sent["steps"]) == 2
     west, north = sent["grid"][0][0]
     assert 13 < west < 14 and 48 < north < 49
-    assert json.loads(picture_json("a", conversation.image.scene.raster))["source"].startswith("data:image/jpeg")
+    assert json.loads(picture_json("a", conversation.image.read().pixels))["source"].startswith("data:image/jpeg")
 
 
 def test_garbage_is_one_sentence(conversation: Conversation, tmp_path: Path) -> None:
@@ -175,6 +184,104 @@ def test_too_many_pixels_are_refused(
     other = Conversation(model=conversation.model, worker=conversation.worker)
     with pytest.raises(GeoAgentError, match="256 x 256 pixels"):
         other.add_image(harbour)
+
+
+def test_the_words_come_before_the_answer(conversation: Conversation) -> None:
+    conversation.model.seconds_a_word = 0.15
+    progress = list(conversation.ask("Where is fuel kept?", Prompts()))
+    words = list(dict.fromkeys(p.words for p in progress if p.words))
+    assert len(words) > 2 and all(later.startswith(earlier) for earlier, later in pairwise(words))
+    assert conversation.review.prediction.marked_answer.startswith(words[-1])
+    assert progress[-1].stage == "Answering"
+
+
+def test_an_unfinished_answer_is_shown_safely() -> None:
+    assert "storage ta</span>" in words_html("Fuel is kept in the <p>storage ta")
+    shown = words_html("the <p>tanks</p><seg>, <img src=x> **bold**")
+    assert "<img" not in shown and "**" not in shown and ">tanks</span>" in shown and "seg" not in shown
+
+
+def test_the_picture_does_not_wait_for_the_model(harbour: Path) -> None:
+    talk = Conversation(model=Oracle({harbour: painted_scene()}), worker=Worker())
+    talk.add_image(harbour)
+    assert talk.image.scene is None
+    sent = json.loads(answer_json(talk))
+    assert sent["width"] == SIDE and not sent["targets"]
+
+
+def test_what_answers_is_told_before_there_is_an_image(conversation: Conversation) -> None:
+    empty = Conversation(model=conversation.model, worker=conversation.worker)
+    assert dict(json.loads(answer_json(empty))["facts"]) == {"model": "oracle", "device": "cpu"}
+
+
+def test_an_upload_goes_with_its_conversation(harbour: Path, tmp_path: Path) -> None:
+    talk = Conversation(model=Oracle({harbour: painted_scene()}), worker=Worker())
+    for _ in range(2):
+        (tmp_path / "uploads").mkdir(exist_ok=True)
+        upload = write_scene(painted_scene(), tmp_path / "uploads" / "mine.tif")
+        talk.add_image(upload, upload=True)
+        assert not upload.exists(), "an upload stays where the next person's may come to lie"
+    assert len(talk.images) == 1 and talk.image.name == "mine.tif"
+    ask(talk, "Where is fuel kept?")
+    kept = talk.image.path
+    talk.close()
+    assert not kept.exists()
+
+
+def test_a_broken_upload_leaves_nothing(conversation: Conversation, tmp_path: Path) -> None:
+    (tmp_path / "bad.png").write_bytes(b"\x89PNG not really")
+    with pytest.raises(GeoAgentError, match=r"bad\.png"):
+        conversation.add_image(tmp_path / "bad.png", upload=True)
+    assert not [path for path in conversation.folder.rglob("*") if path.is_file()]
+
+
+def test_a_model_that_loads_says_so(harbour: Path) -> None:
+    gate = threading.Event()
+
+    def load() -> Oracle:
+        gate.wait(60)
+        return Oracle({harbour: painted_scene()})
+
+    model = LoadedOnce("slow", load)
+    talk = Conversation(model=model, worker=Worker())
+    talk.worker.submit(lambda: model.predictor, threading.Event())
+    progress = talk.load_model()
+    assert next(progress).stage == "Loading the model"
+    gate.set()
+    assert {p.stage for p in progress} <= {"Loading the model", ""}
+    talk.add_image(harbour)
+    assert ask(talk, "Where is fuel kept?").turns
+
+
+def test_a_second_date_is_laid_over_by_its_coordinates(harbour: Path, tmp_path: Path) -> None:
+    first, shifted = read_image(harbour), read_image(write_scene(painted_scene(), tmp_path / "b.tif", shift=20 * GSD))
+    pixels, how = laid_over(shifted, first.info)
+    assert "by their coordinates" in how and pixels.shape == first.pixels.shape
+    assert not pixels[:, :20].any(), "what the second does not show is black"
+    assert np.abs(pixels[:, 24:].astype(int) - first.pixels[:, 4:-20].astype(int)).max() <= 2
+    far = read_image(write_scene(painted_scene(), tmp_path / "c.tif", shift=90_000.0))
+    assert "different places" in laid_over(far, first.info)[1]
+
+
+def test_the_steps_explain_each_target(conversation: Conversation) -> None:
+    ask(conversation, "Segment the ships and the helipad.")
+    review = conversation.review
+    ramp = np.linspace(0.1, 0.5, 12, dtype=np.float32).reshape(3, 4)
+    flat = np.full((3, 4), 0.25, dtype=np.float32)
+    evidence = Evidence(question=ramp, phrase=flat, seg=ramp, prompt=np.zeros((6, 6), dtype=np.float32))
+    ships, helipad = review.prediction.candidates
+    told = replace(
+        review, prediction=replace(review.prediction, candidates=(replace(ships, evidence=evidence), helipad))
+    )
+    found, missed = steps_of(told)
+    assert [m["title"] for m in found["maps"]] == ["The question", "The phrase", "Its mark", "First guess", "Prompt"]
+    question, phrase, *_, prompt = found["maps"]
+    assert "50%" in question["text"] and "10%" in question["text"]
+    assert "singles nothing out" in phrase["text"] and "no place" in prompt["text"]
+    values = base64.b64decode(question["values"])
+    assert (question["width"], question["height"]) == (4, 3) and (values[0], values[-1]) == (0, 255)
+    assert found["verdict"].startswith("Found") and missed["verdict"].startswith("Not found")
+    assert found["mask"].startswith("data:image/png") and missed["mask"] is None
 
 
 def test_stop_stops(harbour: Path) -> None:
@@ -214,6 +321,17 @@ def test_the_queue_tells_ones_place() -> None:
     assert (first.before, second.before) == (0, 1)
     gate.set()
     assert second.future.result(timeout=10) == 2
+
+
+def test_the_queue_tells_how_long() -> None:
+    worker, gate = Worker(), threading.Event()
+    first = worker.submit(gate.wait, threading.Event())
+    assert first.wait is None, "a guess out of nothing"
+    worker.took.extend([2.0, 4.0])
+    second = worker.submit(lambda: 2, threading.Event())
+    assert second.wait == pytest.approx(3.0)
+    gate.set()
+    second.future.result(timeout=10)
 
 
 def test_sessions_do_not_see_each_other(harbour: Path) -> None:

@@ -190,8 +190,9 @@ def test_map_and_steps(asked):
     assert asked.locator(".ga-map .object").count() == len(TANKS)
     assert "° E" in asked.inner_text(".ga-map") or "° E" in asked.locator(".graticule").last.text_content()
     asked.click('[data-tab="steps"]')
-    assert asked.locator(".ga-step img").count() == 2
+    assert asked.locator(".ga-step figure").count() == 2
     assert "16 × 16 cells" in asked.inner_text(".ga-steps")
+    asked.wait_for_function("[...document.querySelectorAll('.ga-under')].every(image => image.naturalWidth > 0)")
 
 
 def test_a_geotiff_and_a_photo_are_uploaded_and_compared(visit, tmp_path):
@@ -207,6 +208,9 @@ def test_a_geotiff_and_a_photo_are_uploaded_and_compared(visit, tmp_path):
     assert "no map" in page.inner_text('[data-pane="map"]')
     page.click('[data-tab="compare"]')
     page.wait_for_selector(".ga-swipe img >> nth=1")
+    assert "edge to edge" in page.inner_text(".ga-swipe-bar")
+    page.click("text=Side by side")
+    assert page.locator(".ga-both .ga-swipe").count() == 2
 
 
 @pytest.mark.parametrize("name", ["broken.tif", "broken.png"])
@@ -244,6 +248,10 @@ def test_stop_stops(visit, oracle):
         assert time.perf_counter() - began < 15
     finally:
         oracle.seconds = 0.0
+    page.fill("#ga-box textarea", "run out of memory, and say so")
+    page.press("#ga-box textarea", "Enter")
+    page.wait_for_selector(".ga-error")
+    assert page.input_value("#ga-box textarea") == "run out of memory, and say so", "the question has to be typed again"
     ask(page, "Where is fuel kept?", 1)
 
 
@@ -272,6 +280,60 @@ def test_a_phone_needs_no_sideways_scrolling(visit, scheme):
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     stage = page.locator('[data-part="stage"]').bounding_box()
     assert stage["width"] > 330, "the image wastes the phone's width"
+
+
+def test_words_and_picture_come_before_the_answer(visit, oracle):
+    page = visit()
+    assert "oracle" in page.inner_text(".ga-facts"), "what answers is not told before there is an image"
+    oracle.seconds_a_word = 0.6
+    try:
+        page.click("text=Where is fuel kept?")
+        page.wait_for_function("document.querySelector('.ga-partial')?.innerText.startsWith('I looked')")
+        assert page.locator(".ga-answer").count() == 0 and page.locator(OBJECTS).count() == 0
+        assert page.get_attribute('[data-part="picture"]', "href").startswith("data:image/jpeg")
+    finally:
+        oracle.seconds_a_word = 0.0
+    wait_for_answers(page, 1)
+    wait_for_objects(page, len(TANKS))
+    assert page.locator(".ga-partial").count() == 0
+
+
+def test_what_was_uploaded_goes_with_the_page(visit, served, tmp_path):
+    page = visit()
+    upload(page, write_scene(painted_scene(), tmp_path / "leaving.tif"))
+    ask(page, "Where is fuel kept?", 1)
+
+    def left():
+        folders = [served.uploads, *(talk.folder for talk in served.sessions.conversations)]
+        return [path for folder in folders for path in folder.rglob("leaving.tif")]
+
+    assert len(left()) == 1
+    page.close()
+    began = time.perf_counter()
+    while left() and time.perf_counter() - began < 30:
+        time.sleep(0.2)
+    assert not left(), "the upload of a closed page stayed"
+
+
+def test_points_and_boxes_without_a_mouse(asked):
+    asked.focus('[data-part="stage"]')
+    asked.keyboard.press("0")
+    asked.keyboard.press("p")
+    asked.keyboard.press("Enter")
+    asked.keyboard.press("b")
+    asked.keyboard.press("Enter")
+    asked.keyboard.press("ArrowRight")
+    asked.keyboard.press("ArrowDown")
+    asked.keyboard.press("Enter")
+    drawn = json.loads(asked.evaluate("window.geoagentDrawn()"))
+    assert drawn["points"] == [[SIDE / 2, SIDE / 2, True]]
+    ((x0, y0, x1, y1),) = drawn["boxes"]
+    assert x0 == SIDE / 2 == y0 and x1 > x0 and y1 > y0
+    asked.click('[data-tab="map"]')
+    before = asked.locator(".ga-map image").bounding_box()["width"]
+    asked.focus(".ga-map")
+    asked.keyboard.press("+")
+    assert asked.locator(".ga-map image").bounding_box()["width"] > 1.2 * before
 
 
 def test_the_keyboard_is_enough(asked):

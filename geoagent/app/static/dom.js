@@ -75,6 +75,18 @@ function panZoom(stage, world, paint) {
   return view;
 }
 
+// Arrow keys move, plus and minus zoom, 0 shows all; says whether the key was one of them.
+function moveByKey(view, event, fit) {
+  const step = {ArrowLeft: [60, 0], ArrowRight: [-60, 0], ArrowUp: [0, 60], ArrowDown: [0, -60]}[event.key];
+  if (step) view.move(...step);
+  else if (event.key === "+" || event.key === "=") view.zoomBy(1.4);
+  else if (event.key === "-") view.zoomBy(1 / 1.4);
+  else if (event.key === "0") fit();
+  else return false;
+  event.preventDefault();
+  return true;
+}
+
 function niceLength(raw) {
   const power = Math.pow(10, Math.floor(Math.log10(raw)));
   return [5, 2, 1].find(n => n * power <= raw) * power;

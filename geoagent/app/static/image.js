@@ -74,12 +74,14 @@ function drawLegend() {
 // -------------------------------------------------------------------------------------------------- pointing
 
 const HINTS = {
-  point: "Click what is meant; it goes with the next question.", not: "Click what is not meant.",
-  box: "Drag a box around it.", scribble: "Draw over it.",
+  point: "Click what is meant; it goes with the next question. With the keyboard: arrows, then Enter.",
+  not: "Click what is not meant. With the keyboard: arrows, then Enter.",
+  box: "Drag a box around it. With the keyboard: Enter at two corners.", scribble: "Draw over it.",
 };
 function setTool(name) {
   if (name === "clear") { clearDrawn(); name = "move"; }
   tool = name;
+  pen = null;
   for (const button of element.querySelectorAll("[data-tool]")) button.setAttribute("aria-pressed", button.dataset.tool === tool);
   stage.classList.toggle("drawing", tool !== "move");
   part("hint").hidden = !HINTS[tool];
@@ -122,11 +124,8 @@ stage.addEventListener("pointermove", event => {
   if (answer) showPlace(event);
   if (!pen || event.pointerId !== pen.id) return;
   const place = inside(view.at(event));
-  if (tool === "box") {
-    if (pen.box) drawn.boxes.pop();
-    pen.box = [Math.min(pen.from[0], place[0]), Math.min(pen.from[1], place[1]), Math.max(pen.from[0], place[0]), Math.max(pen.from[1], place[1])];
-    drawn.boxes.push(pen.box);
-  } else pen.line.push(place);
+  if (tool === "box") drawBox(place);
+  else pen.line.push(place);
   drawMarks();
 });
 stage.addEventListener("pointerup", () => {
@@ -148,14 +147,28 @@ function showPlace(event) {
   if (!outside) part("place").textContent = `${answer.grid ? `${degrees(lonLat(x, y))} · ` : ""}${Math.floor(x)}, ${Math.floor(y)} px`;
 }
 
+// Pointing without a mouse: at what lies under the cross in the middle of the stage.
+function pointAtCross() {
+  const place = inside([(stage.clientWidth / 2 - view.left) / view.zoom, (stage.clientHeight / 2 - view.top) / view.zoom]);
+  if (tool === "point" || tool === "not") drawn.points.push([...place, tool === "point"]);
+  else if (tool === "box" && !pen) pen = {from: place};
+  else if (tool === "box") {
+    drawBox(place);
+    pen = null;
+  }
+  drawMarks();
+}
+function drawBox(place) {
+  if (pen.box) drawn.boxes.pop();
+  pen.box = [Math.min(pen.from[0], place[0]), Math.min(pen.from[1], place[1]), Math.max(pen.from[0], place[0]), Math.max(pen.from[1], place[1])];
+  drawn.boxes.push(pen.box);
+}
+
 const KEYS = {v: "move", p: "point", n: "not", b: "box", s: "scribble", Delete: "clear"};
 stage.addEventListener("keydown", event => {
   if (!answer || event.ctrlKey || event.metaKey || event.altKey) return;
-  const step = {ArrowLeft: [60, 0], ArrowRight: [-60, 0], ArrowUp: [0, 60], ArrowDown: [0, -60]}[event.key];
-  if (step) view.move(...step);
-  else if (event.key === "+" || event.key === "=") view.zoomBy(1.4);
-  else if (event.key === "-") view.zoomBy(1 / 1.4);
-  else if (event.key === "0") view.fit();
+  if (moveByKey(view, event, () => view.fit())) return;
+  if (event.key === "Enter" && event.target === stage && tool !== "move") pointAtCross();
   else if (event.key === "Escape") { setTool("move"); choose(null); }
   else if (KEYS[event.key]) setTool(KEYS[event.key]);
   else return;

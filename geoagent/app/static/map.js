@@ -11,7 +11,10 @@ function drawMap() {
     pane.replaceChildren(make("p", answer ? "This image does not say where on Earth it lies, so there is no map of it. A GeoTIFF with a coordinate system has one." : "No image yet.", "ga-none"));
     return;
   }
-  const shell = make("div", "", "ga-stage ga-map"), svg = svgNode("svg", {role: "img", "aria-label": "Map of the image and what was found"});
+  const shell = make("div", "", "ga-stage ga-map");
+  shell.tabIndex = 0;
+  shell.setAttribute("aria-label", "Map. Arrow keys move, plus and minus zoom, 0 shows the whole image.");
+  const svg = svgNode("svg", {role: "img", "aria-label": "Map of the image and what was found"});
   const world = svgNode("g"), tiles = svgNode("g"), grid = svgNode("g", {class: "graticule"}), labels = svgNode("g", {class: "graticule"});
   const scale = make("div", "", "ga-badge ga-scale"), place = make("div", "", "ga-badge ga-place"), tools = make("div", "", "ga-tools");
   const corner = mercator(lonLat(0, 0)), right = mercator(lonLat(answer.width, 0)), down = mercator(lonLat(0, answer.height));
@@ -49,6 +52,9 @@ function drawMap() {
   shell.addEventListener("pointermove", event => {
     const [x, y] = map.at(event);
     place.textContent = degrees(unmercator([x + origin[0], y + origin[1]]));
+  });
+  shell.addEventListener("keydown", event => {
+    if (event.target === shell && !event.ctrlKey && !event.metaKey && !event.altKey) moveByKey(map, event, () => map.fit(box, 1.35));
   });
   map.fit(box, 1.35);
   map.refit = () => map.fit(box, 1.35);

@@ -1,4 +1,4 @@
-// The table, the steps, the comparison of two images, and what holds the panes together.
+// The table, and what holds the panes together.
 let sorting = {by: "no", up: true};
 const COLUMNS = [["no", "No.", t => t.no], ["phrase", "What", t => answer.targets[t.target].phrase], ["size", "Area", t => t.area === null ? t.pixels : t.area], ["score", "Score", t => t.score]];
 
@@ -39,64 +39,6 @@ function drawTable() {
   pane.replaceChildren(scroller);
 }
 
-function drawSteps() {
-  const pane = element.querySelector('[data-pane="steps"]');
-  if (!answer || !answer.steps.length) {
-    pane.replaceChildren(make("p", "Nothing to show yet: after a question, this tells for each phrase where the model looked and what it decided.", "ga-none"));
-    return;
-  }
-  const list = make("div", "", "ga-scroll ga-steps");
-  const pointed = answer.prompts ? [["point", "points"], ["box", "boxes"], ["scribble", "scribbles"]].map(([one, many]) => [answer.prompts[many].length, one, many]).filter(([n]) => n).map(([n, one, many]) => `${n} ${n === 1 ? one : many}`) : [];
-  list.append(make("p", `“${answer.question}”${pointed.length ? `, with ${pointed.join(", ")}` : ""}`, "ga-asked"));
-  for (const step of answer.steps) {
-    const card = make("section", "", "ga-step"), row = make("div", "", "ga-figures");
-    card.append(make("h3", step.phrase), make("p", `${step.found ? "Found" : "Not found"}, score ${step.score.toFixed(2)}${step.objects ? `, ${step.objects} object${step.objects === 1 ? "" : "s"}` : ""}`, "ga-soft"));
-    if (step.coarse) row.append(figure(step.coarse, `1. Where it looked: ${step.grid[0]} × ${step.grid[1]} cells, bright is likely`));
-    row.append(figure(step.mask, `${step.coarse ? "2. " : ""}The mask: ${step.pixels.toLocaleString("en")} pixels`));
-    card.append(row);
-    list.append(card);
-  }
-  pane.replaceChildren(list);
-}
-function figure(source, caption) {
-  const node = make("figure"), image = make("img");
-  image.src = source; image.alt = caption;
-  node.append(image, make("figcaption", caption));
-  return node;
-}
-
-let other = null;
-function drawCompare() {
-  const pane = element.querySelector('[data-pane="compare"]');
-  if (!answer || answer.images.length < 2) {
-    pane.replaceChildren(make("p", "Add a second image of the same place, of another date, to lay the two over each other and swipe between them.", "ga-none"));
-    return;
-  }
-  const bar = make("div", "", "ga-swipe-bar"), label = make("label", "Compare with "), select = make("select");
-  answer.images.forEach((name, index) => { if (index !== answer.current) select.append(new Option(name, index)); });
-  if (other && answer.images[other.index] === other.name && other.index !== answer.current) select.value = other.index;
-  select.addEventListener("change", () => trigger("compare", {index: Number(select.value)}));
-  label.append(select);
-  bar.append(label);
-  const frame = make("div", "", "ga-swipe"), before = make("img"), after = make("img"), slider = make("input"), line = make("div", "", "ga-swipe-line");
-  frame.style.aspectRatio = `${answer.width} / ${answer.height}`;
-  frame.style.maxWidth = `calc(62vh * ${answer.width / answer.height})`;
-  before.src = picture.source; before.alt = answer.name;
-  slider.type = "range"; slider.min = 0; slider.max = 100; slider.value = 50;
-  slider.setAttribute("aria-label", "Swipe between the two images");
-  const swipe = () => { after.style.clipPath = `inset(0 0 0 ${slider.value}%)`; line.style.left = `${slider.value}%`; };
-  slider.addEventListener("input", swipe);
-  if (!other || other.index !== Number(select.value) || answer.images[other.index] !== other.name) {
-    pane.replaceChildren(bar, make("p", "Loading the other image …", "ga-none"));
-    trigger("compare", {index: Number(select.value)});
-    return;
-  }
-  after.src = other.source; after.alt = other.name;
-  frame.append(before, after, line, slider, make("span", answer.name, "ga-badge ga-left"), make("span", other.name, "ga-badge ga-right"));
-  swipe();
-  pane.replaceChildren(bar, frame);
-}
-
 const DRAWERS = {map: drawMap, table: drawTable, steps: drawSteps, compare: drawCompare};
 let tab = "image";
 function openTab(name) {
@@ -111,9 +53,11 @@ function drawAll() {
   const sent = props.value ? JSON.parse(props.value) : null;
   const shown = props.picture ? JSON.parse(props.picture) : null;
   const before = answer, newPicture = shown && (!picture || shown.source !== picture.source);
+  if (sent && sent.name === null) drawFacts(sent.facts);
   if (!sent || !shown || sent.name !== shown.name) return;  // the other half is on its way
   answer = sent; picture = shown;
   part("empty").hidden = true;
+  part("tools").hidden = false;
   if (newPicture) {
     for (const [key, value] of [["href", picture.source], ["width", answer.width], ["height", answer.height]]) part("picture").setAttribute(key, value);
     [view.width, view.height] = [answer.width, answer.height];
@@ -129,13 +73,17 @@ function drawAll() {
   const select = part("images");
   select.replaceChildren(...answer.images.map((name, index) => new Option(name, index, false, index === answer.current)));
   select.hidden = answer.images.length < 2;
-  part("facts").replaceChildren(...answer.facts.map(([name, value]) => {
+  drawFacts(answer.facts);
+  openTab(tab);
+}
+
+function drawFacts(facts) {
+  part("facts").replaceChildren(...facts.map(([name, value]) => {
     const item = make("div");
     item.append(make("dt", name), make("dd", value));
     item.title = `${name}: ${value}`;
     return item;
   }));
-  openTab(tab);
 }
 
 for (const button of element.querySelectorAll("[data-tab]")) button.addEventListener("click", () => openTab(button.dataset.tab));
