@@ -18,6 +18,7 @@ from rasterio.windows import Window
 from geoagent.geo.bands import BandTable
 from geoagent.geo.georef import as_transform, crs_name, local_crs, to_wgs84
 from geoagent.geo.opening import check_layout, check_read_size, open_raster, reading
+from geoagent.geo.turned import upright
 from geoagent.types import Box, GeoAgentError, Mask
 
 _SAMPLE = 512
@@ -226,7 +227,10 @@ def open_source(
 ) -> Source:
     """The image behind a path, dataset, PIL image, array or DataArray."""
     if isinstance(source, str | Path):
-        return DatasetSource(open_raster(source), owned=True, gsd_given=gsd_given)
+        dataset = open_raster(source)
+        orientation = dataset.tags().get("EXIF_Orientation", "1")
+        opened = DatasetSource(dataset, owned=True, gsd_given=gsd_given)
+        return upright(opened, int(orientation) if orientation.strip().isdecimal() else 1)
     placed = as_transform(transform) if transform is not None else None
     if isinstance(source, Image.Image):
         values, alpha = _from_pil(source)
