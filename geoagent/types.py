@@ -247,11 +247,11 @@ class Prediction:
 
         return prediction_to_json(self)
 
-    def save(self, path: str | Path) -> Path:
-        """Write to ``path`` in the format of its suffix."""
+    def save(self, path: str | Path, *, right_angles: bool = False) -> Path:
+        """Write to ``path`` in the format of its suffix; ``right_angles`` squares up the outlines of buildings."""
         from geoagent.geo.export import save_prediction
 
-        return save_prediction(self, path)
+        return save_prediction(self, path, right_angles=right_angles)
 
 
 # ------------------------------------------------------------------------------------------ labelled data

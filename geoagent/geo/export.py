@@ -39,9 +39,18 @@ def prediction_to_json(prediction: Prediction) -> dict[str, Any]:
         "answer": prediction.answer,
         "targets": [_target(number, target, info) for number, target in enumerate(prediction.targets, start=1)],
         "absent": [{"phrase": target.phrase, "score": round(target.score, 4)} for target in prediction.absent],
-        "image": {"width": info.width, "height": info.height, "crs": info.crs, "gsd_m": info.gsd_m},
+        "image": {
+            "width": info.width,
+            "height": info.height,
+            "crs": info.crs,
+            "gsd_m": info.gsd_m,
+            "bands": list(info.bands),
+            "stretch": [list(limits) for limits in info.stretch] if info.stretch else None,
+        },
         "model": prediction.model,
         "seconds": round(prediction.seconds, 3),
+        "warnings": list(prediction.warnings),
+        "holes": [list(box) for box in prediction.holes],
     }
 
 

@@ -53,7 +53,9 @@ def test_every_suffix_is_written_whole_and_alone(prediction, tmp_path, suffix):
 
 def test_the_json_object(prediction):
     found = prediction_to_json(prediction)
-    assert list(found) == ["answer", "targets", "absent", "image", "model", "seconds"]
+    assert list(found) == [
+        "answer", "targets", "absent", "image", "model", "seconds", "warnings", "holes",
+    ]  # fmt: skip
     json.dumps(found, allow_nan=False)
     tanks, ship = found["targets"]
     assert list(tanks) == ["id", "phrase", "score", "bbox", "pixel_count", "area_m2", "instances"]
@@ -63,6 +65,10 @@ def test_the_json_object(prediction):
     assert ship["instances"][0]["lonlat"][0] == pytest.approx(13.6, abs=0.2)
     assert found["absent"] == [{"phrase": "helipad", "score": 0.08}]
     assert found["image"]["crs"] == UTM
+    stretched = replace(prediction, image=replace(prediction.image, bands=(4, 3, 2), stretch=((1.0, 9.0),) * 3))
+    image = prediction_to_json(replace(stretched, holes=((0, 0, 5, 5),)))
+    assert (image["image"]["bands"], image["image"]["stretch"]) == ([4, 3, 2], [[1.0, 9.0]] * 3)
+    assert image["holes"] == [[0, 0, 5, 5]]
     unplaced = prediction_to_json(replace(prediction, image=ImageInfo(width=120, height=90)))
     assert unplaced["targets"][0]["area_m2"] is None
     assert unplaced["targets"][1]["instances"][0]["xy"] == [100.0, 65.0]
@@ -213,6 +219,12 @@ def test_a_polygon_around_the_pole_reaches_up_to_it():
 def test_cutting_leaves_other_polygons_alone():
     square = shapely.box(10, 10, 20, 20)
     assert cut_at_antimeridian(square) is square
+
+
+def test_the_api_squares_up_as_the_command_does(prediction, tmp_path):
+    prediction.save(tmp_path / "a.geojson", right_angles=True)
+    save_prediction(prediction, tmp_path / "b.geojson", right_angles=True)
+    assert (tmp_path / "a.geojson").read_bytes() == (tmp_path / "b.geojson").read_bytes()
 
 
 def test_right_angles_are_those_on_the_ground(tmp_path):
