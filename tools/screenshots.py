@@ -1,9 +1,9 @@
 """Pictures of the chat page: every tab, light and dark, wide and narrow.
 
-    python -m tools.screenshots FOLDER [--scenes port town]
+    python -m tools.screenshots FOLDER [--scenes port town] [--model NAME]
 
-A scripted model answers with the true masks of the bundled rendered pictures: the pictures show the page, not what a
-model finds. Needs Debian's chromium.
+Without a model a scripted one answers with the true masks of the bundled rendered pictures: then the pictures show the
+page, not what a model finds. Needs Debian's chromium.
 """
 
 import argparse
@@ -15,6 +15,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from geoagent.app.loading import LoadedOnce
 from geoagent.app.serve import serve
 from geoagent.data.synth import render_scene
 from geoagent.demo import demo
@@ -100,14 +101,24 @@ def rendered_scenes(names: Sequence[str]) -> dict[Path, AnnotatedScene]:
     return {demo(name).path: render_scene(SCENES[name][1], SIDE, landscape=SCENES[name][0]) for name in names}
 
 
+def warm_model(name: str) -> LoadedOnce:
+    """A model that has answered once."""
+    import geoagent
+
+    model = LoadedOnce(name, lambda: geoagent.load(name))
+    model.warm_up()
+    return model
+
+
 def main() -> None:
     """Parse, serve, take."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--scenes", nargs="+", default=["port", "town"], choices=list(SCENES))
+    parser.add_argument("--model", help="a model that answers itself, see geoagent models")
     args = parser.parse_args()
     args.folder.mkdir(parents=True, exist_ok=True)
-    page = serve(Oracle(rendered_scenes(args.scenes)))
+    page = serve(warm_model(args.model) if args.model else Oracle(rendered_scenes(args.scenes)))
     try:
         with headless_browser() as browser:
             for path in take_all(browser, page.address, demo(args.scenes[-1]).path, args.folder):

@@ -179,9 +179,9 @@ class Handlers:
             note = _note("Stopped. Nothing was kept of this question.")
         except GeoAgentError as error:
             note = _error(error)
-        except RuntimeError as error:  # torch says so when memory runs out, among others
-            logging.getLogger(__name__).exception("the model failed")
-            note = _error(GeoAgentError(f"the model failed ({str(error).splitlines()[0][:120]}): try a smaller image"))
+        except Exception as error:  # out of memory, or a mistake of ours: the page must not wait for ever
+            logging.getLogger(__name__).exception("an answer failed")
+            note = _error(_failure(error))
         yield self._asking(conversation, note=note, again=question if note else None)
 
     def _waiting(self, conversation: Conversation, messages: list[dict[str, Any]]) -> Updates:
@@ -276,6 +276,13 @@ def _note(text: str) -> str:
 def _error(error: Exception) -> str:
     text = str(error)
     return f'<span class="ga-error" role="alert">{html.escape(text[:1].upper() + text[1:])}.</span>'
+
+
+def _failure(error: Exception) -> GeoAgentError:
+    """One sentence about what should not have happened; torch tells in a `RuntimeError` when memory runs out."""
+    if isinstance(error, RuntimeError) and str(error):
+        return GeoAgentError(f"the model failed ({str(error).splitlines()[0][:120]}): try a smaller image")
+    return GeoAgentError(f"this went wrong inside ({type(error).__name__}): the server's log says more")
 
 
 @contextmanager

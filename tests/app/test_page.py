@@ -5,13 +5,15 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
 import pytest
-from painted import GSD, SIDE, TANKS, painted_scene, write_scene
+from painted import GSD, SIDE, TANKS, painted_demo, painted_scene, write_scene
 from PIL import Image
 
 pytestmark = [pytest.mark.component, pytest.mark.slow]
@@ -265,6 +267,16 @@ def test_the_model_may_fail(visit):
     ask(page, "Segment the ships.", 2)
 
 
+def test_a_mistake_of_ours_leaves_the_page_usable(visit, monkeypatch):
+    page = visit()
+    with monkeypatch.context() as broken:
+        broken.setattr("tools.oracle.KnownScene._named", lambda scene, text: {}["nothing"])
+        page.click("text=Where is fuel kept?")
+        page.wait_for_selector(".ga-error")
+        assert "KeyError" in page.inner_text(".ga-error")
+    ask(page, "Segment the ships.", 1)
+
+
 def test_what_people_write_is_shown_as_text(asked):
     ask(asked, "<img src=x onerror=\"document.title='caught'\"> **ships** <script>1</script>", 2)
     assert asked.title() == "geoagent" and asked.locator("#ga-chat img").count() == 0
@@ -296,6 +308,42 @@ def test_words_and_picture_come_before_the_answer(visit, oracle):
     wait_for_answers(page, 1)
     wait_for_objects(page, len(TANKS))
     assert page.locator(".ga-partial").count() == 0
+
+
+def test_a_tile_server_is_asked_where_one_was_named(browser, oracle, harbour_file):
+    from geoagent.app.serve import serve
+
+    asked = []
+
+    class Tiles(BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            self.send_error(404)
+
+        def log_message(self, *words):
+            """Quietly."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Tiles)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    tiles = f"http://127.0.0.1:{server.server_port}/{{z}}/{{x}}/{{y}}.png"
+    served = serve(oracle, demos=(painted_demo(harbour_file),), tiles=tiles)
+    page = browser.new_page()
+    try:
+        page.goto(served.address)
+        page.click("text=Where is fuel kept?")
+        wait_for_answers(page, 1)
+        assert not asked, "tiles were asked for before anybody looked at the map"
+        page.click('[data-tab="map"]')
+        page.wait_for_selector(".ga-map image >> nth=1", state="attached")
+        assert str(server.server_port) in page.inner_text(".ga-from")
+        page.wait_for_timeout(500)
+    finally:
+        page.close()
+        served.close()
+        server.shutdown()
+    zoom, x, y = (int(part) for part in asked[0].removesuffix(".png").split("/")[1:])
+    assert x == pytest.approx((13.65 + 180) / 360 * 2**zoom, abs=2**zoom / 360), "a tile from elsewhere"
+    assert 0 < y < 2**zoom
 
 
 def test_what_was_uploaded_goes_with_the_page(visit, served, tmp_path):
@@ -334,6 +382,17 @@ def test_points_and_boxes_without_a_mouse(asked):
     asked.focus(".ga-map")
     asked.keyboard.press("+")
     assert asked.locator(".ga-map image").bounding_box()["width"] > 1.2 * before
+
+
+def test_a_picture_that_came_behind_another_tab_is_shown_whole(asked, tmp_path):
+    asked.click('[data-zoom="in"]')
+    asked.click('[data-tab="table"]')
+    upload(asked, write_scene(painted_scene(), tmp_path / "later.tif", shift=500.0))
+    asked.press("#ga-box textarea", "Enter")
+    asked.wait_for_function("document.querySelector('[data-part=\"images\"]').length === 2")
+    asked.click('[data-tab="image"]')
+    picture, stage = (asked.locator(f'[data-part="{name}"]').bounding_box() for name in ("picture", "stage"))
+    assert picture["x"] >= stage["x"] - 1 and picture["width"] <= stage["width"] + 1, "it keeps the other one's zoom"
 
 
 def test_the_keyboard_is_enough(asked):

@@ -15,7 +15,7 @@ const between = (low, value, high) => Math.min(Math.max(value, low), high);
 
 // Moving and zooming what lies in `world` (an SVG group) inside `stage`; `paint` is called after every change.
 function panZoom(stage, world, paint) {
-  const view = {zoom: 1, left: 0, top: 0, width: 1, height: 1, dragged: false, busy: () => false};
+  const view = {zoom: 1, left: 0, top: 0, width: 1, height: 1, dragged: false, late: false, busy: () => false};
   const show = () => {
     world.setAttribute("transform", `translate(${view.left} ${view.top}) scale(${view.zoom})`);
     paint(view);
@@ -23,7 +23,8 @@ function panZoom(stage, world, paint) {
   view.show = show;
   view.fit = (box = [0, 0, view.width, view.height], margin = 1) => {
     const rect = stage.getBoundingClientRect();
-    if (!rect.width) return;
+    view.late = !rect.width;  // hidden behind another tab: to be done when it is seen
+    if (view.late) return;
     const across = Math.max(box[2] - box[0], 1e-9), down = Math.max(box[3] - box[1], 1e-9);
     view.zoom = Math.min(rect.width / across, rect.height / down) / margin;
     view.left = rect.width / 2 - view.zoom * (box[0] + box[2]) / 2;

@@ -42,6 +42,7 @@ function drawMap() {
     tools.append(button);
   }
   shell.append(svg, tools, make("div", "N\n↑", "ga-badge ga-north"), scale, place);
+  if (props.tiles) shell.append(make("div", `map: ${new URL(props.tiles.replace(/[{}]/g, "")).host}`, "ga-badge ga-from"));
   pane.replaceChildren(shell);
   const latitude = unmercator(origin)[1];
   map = panZoom(shell, world, view => {

@@ -46,6 +46,7 @@ function openTab(name) {
   for (const button of element.querySelectorAll("[data-tab]")) button.setAttribute("aria-selected", button.dataset.tab === name);
   for (const pane of element.querySelectorAll("[data-pane]")) pane.hidden = pane.dataset.pane !== name;
   if (DRAWERS[name]) DRAWERS[name]();
+  else if (answer && view.late) view.fit();
   else if (answer) view.show();
 }
 
