@@ -423,11 +423,11 @@ def peak_of(image: Path, folder: Path) -> int:
 def test_memory_does_not_grow_with_the_image(tmp_path: Path, on_disk: None) -> None:
     predictor, _ = oracle_predictor(side=256)
     predictor.segment(blank(300, 300), "the largest ship", tiled=True)  # what is loaded once is loaded
-    small, large = town(600, 800), np.tile(town(600, 800), (4, 1, 1))
-    peaks = [
-        peak_of(write(tmp_path / f"{n}.tif", pixels), tmp_path / str(n)) for n, pixels in enumerate((small, large))
-    ]
+    small = town(600, 800)
+    pictures = small, np.tile(small, (4, 1, 1)), np.tile(small, (1, 4, 1))
+    peaks = [peak_of(write(tmp_path / f"{n}.tif", pixels), tmp_path / str(n)) for n, pixels in enumerate(pictures)]
     assert peaks[1] < peaks[0] + 2e6  # the picture alone has 4 MB more, the logits 6 MB
+    assert peaks[2] < peaks[0] + 4e6  # the rows of blocks that wait to be written: 1 kB and more a column
 
 
 def test_ids_on_disk_lie_on_the_grid_of_the_image(tmp_path: Path, on_disk: None) -> None:
@@ -491,7 +491,12 @@ def test_conditions_hold_for_objects_of_the_whole_image(tmp_path: Path, question
     assert found == [SHIPS[n] for n in meant]
 
 
-def test_what_stands_on_something_is_told_by_what_surrounds_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("rows", [1024, 1])
+def test_what_stands_on_something_is_told_by_what_surrounds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    """However the raster is cut for taking outlines: a cut is no rim."""
+    monkeypatch.setattr("geoagent.large.select._PIECE", rows)
     predictor, _ = oracle_predictor()
     prediction = predictor.segment(write(tmp_path / "port.tif", port()), "cars on the building", tiled=True)
     assert [i.box for i in prediction.targets[0].instances] == [(40, 200, 46, 206)]
@@ -527,7 +532,8 @@ def test_outlines_of_masks_on_disk_have_no_trace_of_where_they_were_cut(
     image = write(tmp_path / "scene.tif", town())
     held = predictor.segment(image, "rivers", tiled=True).to_geodataframe()
     monkeypatch.setattr("geoagent.large.finishing.LARGEST_HELD", 64)
-    monkeypatch.setattr("geoagent.geo.mask_file._STRIP", 50)
+    monkeypatch.setattr("geoagent.geo.mask_file.BLOCK", 48)
+    monkeypatch.setattr("geoagent.geo.mask_file._STRIP", 900 * 48)
     monkeypatch.setattr("geoagent.geo.measure._AT_ONCE", 5000)
     stored = predictor.segment(image, "rivers", tiled=True)
     frame = stored.to_geodataframe()

@@ -1,6 +1,5 @@
 """Masks too large to hold: rasters on disk, written row by row and read by window."""
 
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,17 +10,19 @@ import numpy as np
 import rasterio
 from numpy.lib.mixins import NDArrayOperatorsMixin
 from numpy.typing import NDArray
-from rasterio.errors import NotGeoreferencedWarning
 from rasterio.windows import Window
 
 from geoagent.geo.georef import affine_of, has_place
+from geoagent.geo.opening import bounded_cache, reading
 from geoagent.types import Box, ImageInfo, Mask
 
 UNSEEN = int(np.iinfo(np.uint32).max)
 """In rasters of ids: not looked at."""
-BLOCK = 512
-_STRIP = 1024
-"""Rows that are read at once where a whole mask is gone through."""
+BLOCK = 256
+_PIECE = 8 * BLOCK
+"""Columns that are written or read at once."""
+_STRIP = 4 << 20
+"""Pixels of whole rows that are read at once where a mask is gone through."""
 
 Ids = NDArray[np.uint32]
 
@@ -61,18 +62,21 @@ class MaskFile(NDArrayOperatorsMixin):
         """bool [h,w] of the window (x0, y0, x1, y1), counted from the corner of this mask."""
         x0, y0, x1, y1 = window
         left, top = self.window[:2]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            with rasterio.open(self.path) as raster:
-                ids: Ids = raster.read(1, window=Window(left + x0, top + y0, x1 - x0, y1 - y0))
+        with reading(str(self.path)), rasterio.open(self.path) as raster:
+            ids: Ids = raster.read(1, window=Window(left + x0, top + y0, x1 - x0, y1 - y0))
         return np.asarray((ids >= self.low) & (ids <= self.high))
 
     def strips(self) -> Iterator[tuple[Box, Mask]]:
         """All of it, some rows at a time: the window, and bool [h,w]."""
         height, width = self.shape
-        for y in range(0, height, _STRIP):
-            window = (0, y, width, min(height, y + _STRIP))
+        step = self._rows_at_once
+        for y in range(0, height, step):
+            window = (0, y, width, min(height, y + step))
             yield window, self.read(window)
+
+    @property
+    def _rows_at_once(self) -> int:
+        return max(1, _STRIP // max(1, self.shape[1]) // BLOCK) * BLOCK
 
     def any(self, axis: int | None = None) -> Any:
         """As that of an array."""
@@ -103,7 +107,7 @@ class MaskFile(NDArrayOperatorsMixin):
         x0, x1, step_x = columns.indices(self.shape[1])
         if step_x < 0 or step_y < 0 or x1 <= x0 or y1 <= y0:
             return np.asarray(self)[key]
-        rows_at_once = max(1, _STRIP // step_y) * step_y
+        rows_at_once = max(1, self._rows_at_once // step_y) * step_y
         strips = (self.read((x0, y, x1, min(y1, y + rows_at_once))) for y in range(y0, y1, rows_at_once))
         return np.concatenate([strip[::step_y, ::step_x] for strip in strips])
 
@@ -121,7 +125,11 @@ class MaskFile(NDArrayOperatorsMixin):
 
 
 class IdWriter:
-    """Writes a raster of ids from the top down into a tiled, compressed GeoTIFF on the grid of an image."""
+    """Writes a raster of ids from the top down into a tiled, compressed GeoTIFF on the grid of an image.
+
+    It comes in rows of pieces, each row from left to right. Only whole blocks go to the file, so that none is ever
+    compressed twice, and less than one row of them is held.
+    """
 
     def __init__(self, path: Path, info: ImageInfo) -> None:
         profile: dict[str, Any] = {
@@ -135,15 +143,23 @@ class IdWriter:
             "nodata": UNSEEN,
             "bigtiff": "if_safer",
         }
+        self._across = info.width
+        """Columns that are written together: those of a block, or of the strips of a small raster."""
         if info.width > BLOCK and info.height > BLOCK:
             profile |= {"tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK}
+            self._across = BLOCK
         if has_place(info):
             profile |= {"crs": info.crs, "transform": affine_of(info)}
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with reading(str(path)):
             self._out = rasterio.open(path, "w", **profile)
-        self._waiting: list[Ids] = []
+        self._size = info.size
         self._row = 0
+        self._below = np.zeros((BLOCK, info.width), dtype=np.uint32)
+        """The rows that wait for the rest of their blocks."""
+        self._waiting = 0
+        self._column = 0
+        self._beside: Ids = np.zeros((0, 0), dtype=np.uint32)
+        """The columns that wait for the rest of theirs, with the rows above them."""
 
     def __enter__(self) -> Self:
         return self
@@ -151,32 +167,42 @@ class IdWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
-            if error is None:
-                self._flush(sum(len(rows) for rows in self._waiting))
-        finally:
-            self._out.close()
+        self._out.close()
 
     def write(self, ids: Ids) -> None:
-        """The next rows, uint32 [h,W]. Only whole blocks go to the file: none is ever compressed twice."""
-        self._waiting.append(ids)
-        ready = sum(len(rows) for rows in self._waiting) // BLOCK * BLOCK
-        if ready:
-            self._flush(ready)
+        """The next rows, uint32 [h,W]."""
+        for left in range(0, ids.shape[1], _PIECE):
+            self.put(ids[:, left : left + _PIECE])
 
-    def _flush(self, count: int) -> None:
-        rows = np.concatenate(self._waiting) if self._waiting else np.zeros((0, self._out.width), np.uint32)
-        if count:
-            self._out.write(rows[:count], 1, window=Window(0, self._row, self._out.width, count))
-        self._row += count
-        self._waiting = [rows[count:].copy()]
+    def put(self, ids: Ids) -> None:
+        """The next piece of a row of pieces, uint32 [h,w]; a row of pieces ends with the last column of the raster."""
+        start, stop = self._column - self._beside.shape[1], self._column + ids.shape[1]
+        piece = np.concatenate([self._below[: self._waiting, self._column : stop], ids])
+        if self._beside.size:
+            piece = np.concatenate([self._beside, piece], axis=1)
+        height, width = self._size
+        last_row = self._row + len(piece) == height
+        rows = len(piece) if last_row else len(piece) // BLOCK * BLOCK
+        columns = piece.shape[1] if stop == width else stop // self._across * self._across - start
+        if rows and columns > 0:
+            with bounded_cache():
+                self._out.write(piece[:rows, :columns], 1, window=Window(start, self._row, columns, rows))
+        if columns > 0:
+            self._below[: len(piece) - rows, start : start + columns] = piece[rows:, :columns]
+        self._column, self._beside = stop, piece[:, max(columns, 0) :].copy()
+        if stop == width:
+            self._row, self._waiting, self._column = self._row + rows, len(piece) - rows, 0
 
 
-def read_ids(path: Path, step: int = BLOCK) -> Iterator[tuple[int, Ids]]:
-    """A raster of ids from the top down: the first row, and uint32 [h,W]."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        with rasterio.open(path) as raster:
-            for y in range(0, raster.height, step):
-                height = min(step, raster.height - y)
-                yield y, raster.read(1, window=Window(0, y, raster.width, height))
+def read_ids(path: Path, rows: int = BLOCK, columns: int = _PIECE) -> Iterator[tuple[int, int, Ids]]:
+    """A raster of ids in pieces, rows of them from left to right: the first column and row of each, uint32 [h,w]."""
+    with reading(str(path)):
+        raster = rasterio.open(path)
+    with raster:
+        for top in range(0, raster.height, rows):
+            height = min(rows, raster.height - top)
+            for left in range(0, raster.width, columns):
+                window = Window(left, top, min(columns, raster.width - left), height)
+                with reading(str(path)):
+                    ids = raster.read(1, window=window)
+                yield left, top, ids

@@ -1,5 +1,6 @@
 """Measuring what a file holds: a mask that geoagent (or anything else) wrote, or vectors."""
 
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +11,10 @@ from scipy import ndimage
 
 from geoagent.geo.georef import crs_name, ground_size
 from geoagent.geo.measure import geodesic_area_perimeter, geodesic_length, measure_object
-from geoagent.geo.opening import SIGNATURES, check_file, check_read_size, open_raster, reading
+from geoagent.geo.measure_large import Patch, large_patches
+from geoagent.geo.opening import SIGNATURES, check_file, open_raster, reading
 from geoagent.geo.sources import DatasetSource
-from geoagent.types import GeoAgentError, ImageInfo
+from geoagent.types import Box, GeoAgentError, ImageInfo, Mask
 
 if TYPE_CHECKING:
     import geopandas
@@ -26,7 +28,10 @@ VECTOR_STARTS = {
 }
 """Suffixes of vector files, with their first bytes: OGR also knows formats that name other files."""
 _MAX_VECTOR_BYTES = 2 << 30
-Patch = tuple[int, int, tuple[slice, ...], NDArray[np.bool_]]
+_LARGEST_HELD = 1 << 26
+"""Masks of more pixels are gone through piece by piece."""
+_EIGHT = np.ones((3, 3), dtype=np.bool_)
+"""Pixels that touch at a corner are one object, as everywhere else here."""
 
 
 def measure_file(path: str | Path, *, gsd_m: float | None = None) -> dict[str, Any]:
@@ -73,44 +78,52 @@ def _raster_features(file: Path, gsd_m: float | None) -> list[dict[str, Any]]:
         tags = dataset.tags()
         if dataset.count != 1 or np.dtype(dataset.dtypes[0]).kind not in "ui":
             raise GeoAgentError(f"{file.name!r} is a picture, not a mask: a mask has one band of whole numbers")
-        check_read_size(file.name, dataset.height, dataset.width, 1, np.dtype(dataset.dtypes[0]).itemsize)
-        source = DatasetSource(dataset, owned=False, gsd_given=True)
+        info = _grid_of(file, dataset, gsd_m or (float(tags["geoagent_gsd_m"]) if "geoagent_gsd_m" in tags else None))
+        objects = tags.get("geoagent_kind") == "objects" or ".ids." in file.name
+        if info.width * info.height > _LARGEST_HELD:
+            with tempfile.TemporaryDirectory(prefix="geoagent-measure-") as folder:
+                return [_raster_feature(*patch, info) for patch in large_patches(dataset, objects, Path(folder))]
         with reading(file.name):
             values: NDArray[Any] = dataset.read(1)
+        if dataset.nodata is not None:
+            values = np.where(values == dataset.nodata, 0, values)
     finally:
         dataset.close()
-    given = gsd_m or (float(tags["geoagent_gsd_m"]) if "geoagent_gsd_m" in tags else None)
-    info = ImageInfo(width=source.width, height=source.height, crs=source.crs, transform=source.transform, gsd_m=given)
-    if info.crs is not None and ground_size(info) is None:
-        raise GeoAgentError(f"{file.name!r} lies outside of what its coordinate system covers")
-    if source.nodata is not None:
-        values = np.where(values == source.nodata, 0, values)
-    objects = tags.get("geoagent_kind") == "objects" or ".ids." in file.name
     return [_raster_feature(*patch, info) for patch in _patches(values, objects)]
 
 
+def _grid_of(file: Path, dataset: Any, gsd_m: float | None) -> ImageInfo:
+    source = DatasetSource(dataset, owned=False, gsd_given=True)
+    info = ImageInfo(width=source.width, height=source.height, crs=source.crs, transform=source.transform, gsd_m=gsd_m)
+    if info.crs is not None and ground_size(info) is None:
+        raise GeoAgentError(f"{file.name!r} lies outside of what its coordinate system covers")
+    return info
+
+
 def _patches(values: NDArray[Any], objects: bool) -> list[Patch]:
-    """Id, value, place and mask of each feature."""
+    """Number, value, place and mask of each feature."""
     patches: list[Patch] = []
     if objects:
         found, order = np.unique(values[values != 0], return_inverse=True)
         ranks = np.zeros(values.shape, dtype=np.int32)
         ranks[values != 0] = order + 1
         for rank, place in enumerate(ndimage.find_objects(ranks), start=1):
-            patches.append((int(found[rank - 1]), int(found[rank - 1]), place, ranks[place] == rank))
+            value = int(found[rank - 1])
+            patches.append((value, value, _box(place), ranks[place] == rank))
         return patches
     for value in np.unique(values[values != 0]):
-        labels, _ = ndimage.label(values == value)
+        labels, _ = ndimage.label(values == value, structure=_EIGHT)
         for label, place in enumerate(ndimage.find_objects(labels), start=1):
-            patches.append((len(patches) + 1, int(value), place, labels[place] == label))
+            patches.append((len(patches) + 1, int(value), _box(place), labels[place] == label))
     return patches
 
 
-def _raster_feature(
-    number: int, value: int, place: tuple[slice, ...], mask: NDArray[np.bool_], info: ImageInfo
-) -> dict[str, Any]:
+def _box(place: tuple[slice, ...]) -> Box:
     rows, columns = place
-    box = (columns.start, rows.start, columns.stop, rows.stop)
+    return columns.start, rows.start, columns.stop, rows.stop
+
+
+def _raster_feature(number: int, value: int, box: Box, mask: Mask, info: ImageInfo) -> dict[str, Any]:
     sizes = measure_object(mask, info, box, phrase=str(value))
     metric = sizes.unit == "m"
     return {

@@ -31,6 +31,8 @@ MAX_PIXELS = 1 << 28
 """Largest image that is read whole: 16,384 x 16,384. Larger scenes are read by window."""
 MAX_BYTES = 4 << 30
 """Largest read in bytes, over all bands asked for."""
+CACHE_BYTES = 64 << 20
+"""Decoded blocks that GDAL may keep: enough for a row of tiles of an image that is stored in whole rows."""
 MAX_BLOCK_BYTES = 1 << 30
 """Largest piece that the file's own layout forces to be decoded at once."""
 
@@ -52,10 +54,15 @@ def check_file(path: str | Path) -> Path:
     return file
 
 
+def bounded_cache() -> rasterio.Env:
+    """GDAL keeps decoded blocks, up to 5 % of the machine's memory; within this it has less."""
+    return rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES)
+
+
 @contextmanager
 def reading(name: str) -> Iterator[None]:
     """Turn what GDAL says of a damaged file into one sentence, and silence its remark that a photo has no place."""
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), bounded_cache():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         try:
             yield

@@ -68,10 +68,12 @@ def objects_of(prediction: Prediction) -> Iterator[tuple[int, int, Target, Insta
     """
     number = 0
     for target_number, target in enumerate(prediction.targets, start=1):
-        whole = target.box
-        assert whole is not None, "a target that counts is not empty"
         crops: list[tuple[Instance | None, Box, Mask]] = [(i, i.box, i.crop) for i in target.instances]
-        for instance, place, crop in crops or [(None, whole, target.mask[whole[1] : whole[3], whole[0] : whole[2]])]:
+        if not crops:
+            whole = target.box
+            assert whole is not None, "a target that counts is not empty"
+            crops = [(None, whole, target.mask[whole[1] : whole[3], whole[0] : whole[2]])]
+        for instance, place, crop in crops:
             number += 1
             yield number, target_number, target, instance, place, crop
 

@@ -13,6 +13,7 @@ from rasterio.errors import NotGeoreferencedWarning
 from rasterio.windows import Window
 
 from geoagent.geo.georef import affine_of, has_place
+from geoagent.geo.opening import bounded_cache
 from geoagent.geo.style import colour_table, raster_style
 from geoagent.geo.vector import objects_of, provenance
 from geoagent.types import GeoAgentError, Prediction
@@ -83,7 +84,7 @@ def _write(
         profile |= {"tiled": True, "blockxsize": _TILE, "blockysize": _TILE, "bigtiff": "if_safer"}
     if has_place(info):
         profile |= {"crs": info.crs, "transform": affine_of(info)}
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), bounded_cache():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         with rasterio.open(path, "w", **profile) as out:
             for top in range(0, height, _TILE):

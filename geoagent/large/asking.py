@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from geoagent.geo.raster import Raster
 from geoagent.geo.tiling import Tile, TileGrid
-from geoagent.large.journal import Journal, PhraseAnswer, TileAnswer
+from geoagent.large.journal import Journal, Packed, PhraseAnswer, TileAnswer
 from geoagent.large.source import Windows
 from geoagent.model.requests import Draft, DraftTarget, Request
 from geoagent.predictor import Predictor, finish_target
@@ -98,7 +98,8 @@ class TileAsker:
                 continue
             mine = [next(drafts) for _ in self.questions]
             phrases = tuple(self._phrase(draft, raster) for draft in mine)
-            answers.append(TileAnswer("answered", phrases, raster.valid, sum(draft.tokens for draft in mine)))
+            valid = None if raster.valid is None else Packed.of(raster.valid)
+            answers.append(TileAnswer("answered", phrases, valid, sum(draft.tokens for draft in mine)))
         return answers
 
     def _phrase(self, draft: Draft, raster: Raster) -> PhraseAnswer:
@@ -116,7 +117,7 @@ class TileAsker:
                 if target.score >= self.threshold
                 for instance in finish_target(target, raster).instances
             ]
-            labels = _labels(instances, raster.info.size)
+            labels = Packed.of(_labels(instances, raster.info.size))
         return PhraseAnswer(best.score, logits, labels)
 
 

@@ -31,38 +31,46 @@ class ComposedPhrase:
 
 
 class _PhraseRun:
-    """A phrase while its raster is being written."""
+    """A phrase while its raster is being written, tile by tile."""
 
     def __init__(self, index: int, grid: TileGrid, threshold: float, writer: IdWriter, *, separate: bool) -> None:
         self.index, self.grid, self.threshold, self.writer = index, grid, threshold, writer
         self.seams = SeamMerger(separate=separate)
-        self._above: Ids | None = None
-        self._above_votes: Sequence[NDArray[np.uint16]] = ()
+        self._left: _Edge | None = None
+        """What the tile before this one of the same row left at their seam."""
+        self._above, self._top, self._bottom = (_Edge.empty(grid.size[1]) for _ in range(3))
+        """The lower edge of the row of tiles above, and both edges of this one."""
         self._best, self._weighted, self._pixels = 0.0, 0.0, 0
 
-    def add_row(self, row: int, rows: dict[int, Row], seen_row: Sequence[Mask]) -> None:
-        """Compose the territories of a row of tiles and write them."""
-        tiles = self.grid.row(row)
-        blocks = [self._block(tile, rows, seen) for tile, seen in zip(tiles, seen_row, strict=True)]
-        for left, right, ids, others in zip(tiles, tiles[1:], blocks, blocks[1:], strict=False):
-            votes = self._votes_across(left, right, rows[row]) if self.seams.separate else None
-            self.seams.join(ids[:, -1], others[:, 0], votes)
-        band = np.concatenate(blocks, axis=1)
-        top_votes = self._lines(tiles, rows[row], bottom=False) if self.seams.separate else ()
-        if self._above is not None:
-            votes = _votes(self._above_votes, top_votes) if self.seams.separate else None
-            self.seams.join(self._above, band[0], votes)
-        self._above = band[-1].copy()
-        self._above_votes = self._lines(tiles, rows[row], bottom=True) if self.seams.separate else ()
-        for n, seen in enumerate(seen_row):
-            blocks[n][~seen] = UNSEEN
-        self.writer.write(np.concatenate(blocks, axis=1))
+    def add(self, tile: Tile, rows: dict[int, Row], seen: Mask) -> None:
+        """Compose the territory of a tile, join it with what lies left and above, and write it."""
+        (x0, y0, x1, y1), (left, top, _, _) = tile.territory, tile.window
+        labels = self._labels(rows[tile.row][tile.column], tile) if self.seams.separate else None
+        own = None if labels is None else labels[y0 - top : y1 - top, x0 - left : x1 - left]
+        ids = self._block(tile, rows, seen, own)
+        if self._left is not None:
+            mine = _lines(labels, x0 - left, slice(y0 - top, y1 - top), axis=1)
+            self.seams.join(self._left.ids, ids[:, 0], self._votes(self._left.labels, mine))
+        lines = _lines(labels, x1 - left, slice(y0 - top, y1 - top), axis=1)
+        self._left = _Edge(ids[:, -1].copy(), lines)
+        columns = slice(x0 - left, x1 - left)
+        self._top.enter(x0, ids[0], _lines(labels, y0 - top, columns, axis=0))
+        self._bottom.enter(x0, ids[-1], _lines(labels, y1 - top, columns, axis=0))
+        if x1 == self.grid.size[1]:
+            self._end_row(first=tile.row == 0)
+        ids[~seen] = UNSEEN
+        self.writer.put(ids)
+
+    def _end_row(self, *, first: bool) -> None:
+        if not first:
+            self.seams.join(self._above.ids, self._top.ids, self._votes(self._above.labels, self._top.labels))
+        self._above, self._bottom, self._left = self._bottom, self._above, None
 
     def finish(self) -> tuple[Things, float]:
         """The objects, and the score of the phrase: that of the tiles that show it, by their share of it."""
         return self.seams.merge(MIN_AREA), self._weighted / self._pixels if self._pixels else self._best
 
-    def _block(self, tile: Tile, rows: dict[int, Row], seen: Mask) -> Ids:
+    def _block(self, tile: Tile, rows: dict[int, Row], seen: Mask, own: Labels | None) -> Ids:
         parts = []
         for row, column in self.grid.neighbours(tile):
             answer = rows[row][column]
@@ -76,7 +84,7 @@ class _PhraseRun:
         self._note(rows[tile.row][tile.column], int(np.count_nonzero(mask)))
         x0, y0 = tile.territory[:2]
         probability = np.reciprocal(1.0 + np.exp(-logits)).astype(np.float32)
-        return self.seams.label(mask, probability, x0, y0, self._own(tile, rows[tile.row], seen))
+        return self.seams.label(mask, probability, x0, y0, own)
 
     def _judged(self, answer: TileAnswer) -> NDArray[np.float32]:
         """Logits of a tile; where it does not see the thing, it votes against it as firmly as its score says."""
@@ -93,43 +101,44 @@ class _PhraseRun:
                 self._weighted += score * pixels
                 self._pixels += pixels
 
-    # ------------------------------------------------------------------------------------------- separate objects
+    def _labels(self, answer: TileAnswer, tile: Tile) -> Labels:
+        """The labels that a tile gave to its objects, all 0 where it has none."""
+        labels = answer.phrases[self.index].labels if answer.state == "answered" else None
+        if labels is None:
+            return np.zeros((tile.window[3] - tile.window[1], tile.window[2] - tile.window[0]), np.uint16)
+        return labels.array()
 
-    def _own(self, tile: Tile, row: Row, seen: Mask) -> Labels | None:
-        """The labels that a tile gave to the objects in its territory."""
+    def _votes(self, first: Labels, second: Labels) -> NDArray[np.float32] | None:
+        """Mean opinion of two tiles, each with its labels [2,n] on both sides of their seam: is it one object?"""
         if not self.seams.separate:
             return None
-        (x0, y0, x1, y1), (left, top, _, _) = tile.territory, tile.window
-        labels = self._labels(tile, row)
-        return np.zeros(seen.shape, np.uint16) if labels is None else labels[y0 - top : y1 - top, x0 - left : x1 - left]
+        opinions = [(lines[0] == lines[1]) & (lines[0] > 0) for lines in (first, second)]
+        return np.mean(opinions, axis=0, dtype=np.float32)
 
-    def _labels(self, tile: Tile, row: Row) -> Labels | None:
-        answer = row[tile.column]
-        return answer.phrases[self.index].labels if answer.state == "answered" else None
 
-    def _votes_across(self, left: Tile, right: Tile, row: Row) -> NDArray[np.float32]:
-        """Per pixel of the seam between two tiles of a row: the part of them that see one object on both sides."""
-        _, y0, cut, y1 = left.territory
-        lines = []
-        for tile in (left, right):
-            labels = self._labels(tile, row)
-            at, rows = cut - tile.window[0], slice(y0 - tile.window[1], y1 - tile.window[1])
-            empty = np.zeros((y1 - y0, 2), np.uint16)
-            lines.append(empty if labels is None else labels[rows, at - 1 : at + 1])
-        return _votes(list(lines[0].T), list(lines[1].T))
+@dataclass(frozen=True, eq=False)
+class _Edge:
+    """What lies along one side of a seam."""
 
-    def _lines(self, tiles: Sequence[Tile], row: Row, *, bottom: bool) -> list[Labels]:
-        """The labels just inside and outside a row of territories, along its lower or upper edge: two lines [W]."""
-        lines: list[Labels] = []
-        for tile in tiles:
-            x0, y0, x1, y1 = tile.territory
-            labels = self._labels(tile, row)
-            at, columns = (y1 if bottom else y0) - tile.window[1], slice(x0 - tile.window[0], x1 - tile.window[0])
-            edge = labels is None or at - 1 < 0 or at >= labels.shape[0]
-            lines.append(
-                np.zeros((2, x1 - x0), np.uint16) if labels is None or edge else labels[at - 1 : at + 1, columns]
-            )
-        return list(np.concatenate(lines, axis=1))
+    ids: Ids
+    """[n] of the last line of pixels."""
+    labels: Labels
+    """[2,n] that the tile gave to this line and to the one beyond the seam."""
+
+    @classmethod
+    def empty(cls, length: int) -> "_Edge":
+        return cls(np.zeros(length, np.uint32), np.zeros((2, length), np.uint16))
+
+    def enter(self, start: int, ids: Ids, labels: Labels) -> None:
+        """The part of a tile."""
+        self.ids[start : start + len(ids)], self.labels[:, start : start + len(ids)] = ids, labels
+
+
+def _lines(labels: Labels | None, at: int, along: slice, *, axis: int) -> Labels:
+    """A tile's labels [2,n] before and behind a line of its own; all 0 where one of them lies outside of it."""
+    if labels is None or not 0 < at < labels.shape[axis]:
+        return np.zeros((2, along.stop - along.start), np.uint16)
+    return labels[at - 1 : at + 1, along] if axis == 0 else labels[along, at - 1 : at + 1].T
 
 
 def compose(
@@ -138,16 +147,18 @@ def compose(
     info: ImageInfo,
     paths: Sequence[Path],
     threshold: float,
+    separate: Sequence[bool],
 ) -> tuple[list[ComposedPhrase], int]:
     """Blend, label and merge every phrase, and write its labels to ``paths``.
 
-    Three rows of answers are held at a time, and one row of pixels for each phrase.
+    ``separate`` says of each phrase whether any tile brings its own division into objects.
+
+    Three rows of answers are held at a time, but of the pixels only a tile and less than a row of blocks.
 
     Returns:
         What was composed, and the number of pixels that were looked at.
     """
     looked = 0
-    separate = _told_apart(grid, read_row, len(paths))
     with ExitStack() as stack:
         writers = [stack.enter_context(IdWriter(path, info)) for path in paths]
         runs = [_PhraseRun(k, grid, threshold, writer, separate=separate[k]) for k, writer in enumerate(writers)]
@@ -155,25 +166,14 @@ def compose(
         for row in range(grid.shape[0]):
             about = grid.rows_about(row)
             rows = {r: rows[r] if r in rows else read_row(r) for r in about}
-            seen = [_seen(grid, tile, rows) for tile in grid.row(row)]
-            looked += sum(int(np.count_nonzero(part)) for part in seen)
-            for run in runs:
-                run.add_row(row, rows, seen)
+            for tile in grid.row(row):
+                seen = _seen(grid, tile, rows)
+                looked += int(np.count_nonzero(seen))
+                for run in runs:
+                    run.add(tile, rows, seen)
         finished = [run.finish() for run in runs]
     composed = [ComposedPhrase(path, things, score) for path, (things, score) in zip(paths, finished, strict=True)]
     return composed, looked
-
-
-def _told_apart(grid: TileGrid, read_row: Callable[[int], Row], phrases: int) -> list[bool]:
-    """For each phrase, whether any tile brings its own division into objects."""
-    found = [False] * phrases
-    for row in range(grid.shape[0]):
-        for answer in read_row(row):
-            for k, phrase in enumerate(answer.phrases):
-                found[k] |= phrase.labels is not None
-        if all(found):
-            break
-    return found
 
 
 def _seen(grid: TileGrid, tile: Tile, rows: dict[int, Row]) -> Mask:
@@ -184,18 +184,12 @@ def _seen(grid: TileGrid, tile: Tile, rows: dict[int, Row]) -> Mask:
     if own.state == "empty":
         return ~valid
     if own.valid is not None:
-        valid &= own.valid[y0 - top : y1 - top, x0 - left : x1 - left]
+        valid &= own.valid.array()[y0 - top : y1 - top, x0 - left : x1 - left]
     if own.state == "failed":
         nothing = np.zeros((1, 1), dtype=np.float32)
         others = [(r, c, nothing) for r, c in grid.neighbours(tile) if rows[r][c].state == "answered"]
         valid &= blend(grid, tile.territory, others)[1]
     return valid
-
-
-def _votes(first: Sequence[Labels], second: Sequence[Labels]) -> NDArray[np.float32]:
-    """Mean opinion of two tiles, each with its labels on both sides of a seam, whether a pixel pair is one object."""
-    opinions = [(line[0] == line[1]) & (line[0] > 0) for line in (first, second)]
-    return np.mean(opinions, axis=0, dtype=np.float32)
 
 
 def _logit(share: float) -> float:

@@ -1,5 +1,6 @@
 """From chosen objects to a `Target`: masks in memory while they are small, on disk above."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,9 @@ from geoagent.types import Box, ImageInfo, Instance, Mask, Target
 LARGEST_HELD = 8192
 """Masks of images up to this side are arrays, larger ones files."""
 _CROP_HELD = 128
-"""In larger images, objects up to this side are held all the same: there is no point in a file for a car."""
+"""In larger images, objects up to this side are held all the same: there is no point in a file for a car …"""
+_CROPS_HELD = 32 << 20
+"""… as long as all of them together have no more pixels than this."""
 
 
 def is_held(info: ImageInfo) -> bool:
@@ -45,25 +48,25 @@ def finish(
     final[chosen + 1] = np.arange(1, len(chosen) + 1)
     number = final[things.number]
     boxes = [_box(row) for row in things.boxes[chosen]]
-    crops = [np.zeros((b[3] - b[1], b[2] - b[0]), np.bool_) if is_held(info) or _small(b) else None for b in boxes]
+    crops = _Crops(boxes, None if is_held(info) else _CROPS_HELD)
     mask: Mask
     if is_held(info):
         mask = np.zeros(info.size, dtype=np.bool_)
-        for top, ids in read_ids(composed.path):
+        for left, top, ids in read_ids(composed.path):
             own = _renumbered(ids, number)
-            mask[top : top + len(ids)] = own > 0
-            _fill(crops, boxes, own, top)
+            mask[top : top + len(ids), left : left + ids.shape[1]] = own > 0
+            crops.enter(own, left, top)
     else:
         with IdWriter(path, info) as writer:
-            for top, ids in read_ids(composed.path):
+            for left, top, ids in read_ids(composed.path):
                 own = _renumbered(ids, number)
-                _fill(crops, boxes, own, top)
+                crops.enter(own, left, top)
                 own[ids == UNSEEN] = UNSEEN
-                writer.write(own)
+                writer.put(own)
         whole = (0, 0, info.width, info.height)
         mask = MaskFile(path, whole, count=int(things.area[chosen].sum()), keep=keep)  # type: ignore[assignment]
     instances = []
-    for n, (index, box, crop) in enumerate(zip(chosen, boxes, crops, strict=True), start=1):
+    for n, (index, box, crop) in enumerate(zip(chosen, boxes, crops.held, strict=True), start=1):
         stored = MaskFile(path, box, low=n, high=n, count=int(things.area[index]), keep=keep) if crop is None else crop
         # A MaskFile answers to what is asked of an array, without being one.
         instances.append(
@@ -77,7 +80,10 @@ def looked_at(composed: ComposedPhrase, count: int, info: ImageInfo, keep: objec
     if count == info.width * info.height:
         return None
     if is_held(info):
-        return np.concatenate([ids != UNSEEN for _, ids in read_ids(composed.path)])
+        looked = np.zeros(info.size, dtype=np.bool_)
+        for left, top, ids in read_ids(composed.path):
+            looked[top : top + len(ids), left : left + ids.shape[1]] = ids != UNSEEN
+        return looked
     whole = (0, 0, info.width, info.height)
     return MaskFile(composed.path, whole, low=0, count=count, keep=keep)  # type: ignore[return-value]
 
@@ -86,19 +92,38 @@ def _renumbered(ids: NDArray[np.uint32], number: NDArray[np.uint32]) -> NDArray[
     return number[np.where(ids == UNSEEN, 0, ids)]
 
 
-def _fill(crops: list[Mask | None], boxes: list[Box], own: NDArray[np.uint32], top: int) -> None:
-    """Enter some rows of ids into the crops of the objects that reach into them."""
-    bottom = top + len(own)
-    for n, (crop, (x0, y0, x1, y1)) in enumerate(zip(crops, boxes, strict=True), start=1):
-        if crop is not None and y0 < bottom and y1 > top:
-            first, last = max(y0, top), min(y1, bottom)
-            crop[first - y0 : last - y0] = own[first - top : last - top, x0:x1] == n
+class _Crops:
+    """The masks of objects, filled while the raster that holds them goes by.
+
+    Args:
+        boxes: Of each object.
+        limit: Pixels that all of them may have together; None: they are held whatever their size.
+    """
+
+    def __init__(self, boxes: Sequence[Box], limit: int | None) -> None:
+        self.boxes = boxes
+        self.held: list[Mask | None] = []
+        """None: too large, or too many; they stay on disk."""
+        left = limit
+        for x0, y0, x1, y1 in boxes:
+            pixels = (x1 - x0) * (y1 - y0)
+            fits = left is None or (max(x1 - x0, y1 - y0) <= _CROP_HELD and pixels <= left)
+            self.held.append(np.zeros((y1 - y0, x1 - x0), np.bool_) if fits else None)
+            if left is not None and fits:
+                left -= pixels
+
+    def enter(self, own: NDArray[np.uint32], left: int, top: int) -> None:
+        """Enter a piece of the raster, numbers of objects [h,w] at a place of the image."""
+        right, bottom = left + own.shape[1], top + len(own)
+        for n in np.unique(own).tolist():
+            crop = self.held[n - 1] if n else None
+            if crop is None:
+                continue
+            x0, y0, x1, y1 = self.boxes[n - 1]
+            a, b, c, d = max(x0, left), max(y0, top), min(x1, right), min(y1, bottom)
+            crop[b - y0 : d - y0, a - x0 : c - x0] = own[b - top : d - top, a - left : c - left] == n
 
 
 def _box(row: NDArray[np.int64]) -> Box:
     x0, y0, x1, y1 = (int(v) for v in row)
     return x0, y0, x1, y1
-
-
-def _small(box: Box) -> bool:
-    return max(box[2] - box[0], box[3] - box[1]) <= _CROP_HELD

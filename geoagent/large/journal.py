@@ -8,6 +8,7 @@ import io
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +17,28 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from geoagent.types import GeoAgentError, Mask
+from geoagent.types import GeoAgentError
 
 State = Literal["answered", "empty", "failed"]
 _STATES: tuple[State, ...] = ("answered", "empty", "failed")
+
+
+@dataclass(frozen=True, eq=False)
+class Packed:
+    """An array [H,W] of few different values, compressed: rows of tiles are held, and most of a tile is nothing."""
+
+    data: bytes
+    shape: tuple[int, ...]
+    dtype: str
+
+    @classmethod
+    def of(cls, array: NDArray[Any]) -> "Packed":
+        """Pack an array."""
+        return cls(zlib.compress(np.ascontiguousarray(array), level=1), array.shape, array.dtype.name)
+
+    def array(self) -> NDArray[Any]:
+        """A copy of the array."""
+        return np.frombuffer(zlib.decompress(self.data), self.dtype).reshape(self.shape)
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,8 +48,8 @@ class PhraseAnswer:
     score: float
     logits: NDArray[np.float16]
     """[h,w] over the whole tile, at the model's resolution."""
-    labels: NDArray[np.uint16] | None = None
-    """[tile height, tile width]: objects that the model told apart, 0 for none; None: connected components do."""
+    labels: Packed | None = None
+    """uint16 [tile height, tile width]: objects that the model told apart; None: connected components do."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +59,7 @@ class TileAnswer:
     state: State
     """``empty``: nothing but nodata, so nobody asked; ``failed``: asked twice, and no answer."""
     phrases: tuple[PhraseAnswer, ...] = ()
-    valid: Mask | None = None
+    valid: Packed | None = None
     """bool [tile height, tile width]: pixels that hold a picture; None: all of them."""
     tokens: int = 0
     problem: str = ""
@@ -80,7 +99,7 @@ class Journal:
         try:
             with np.load(path, allow_pickle=False) as arrays:
                 return tuple(_tile(entry, arrays, n) for n, entry in enumerate(json.loads(str(arrays["tiles"]))))
-        except (zipfile.BadZipFile, ValueError, KeyError) as error:
+        except (zipfile.BadZipFile, zlib.error, ValueError, KeyError) as error:
             raise GeoAgentError(f"{str(path)!r} is damaged: delete it and run again") from error
 
     def write(self, row: int, tiles: Sequence[TileAnswer]) -> None:
@@ -89,14 +108,11 @@ class Journal:
         entries = []
         for n, tile in enumerate(tiles):
             scores = [phrase.score for phrase in tile.phrases]
-            shape = None if tile.valid is None else tile.valid.shape
-            entries.append([_STATES.index(tile.state), scores, shape, tile.tokens, tile.problem])
-            if tile.valid is not None:
-                arrays[f"{n}.valid"] = np.packbits(tile.valid)
+            shapes = [_pack_into(arrays, f"{n}.valid", tile.valid)]
             for k, phrase in enumerate(tile.phrases):
                 arrays[f"{n}.{k}.logits"] = phrase.logits
-                if phrase.labels is not None:
-                    arrays[f"{n}.{k}.labels"] = phrase.labels
+                shapes.append(_pack_into(arrays, f"{n}.{k}.labels", phrase.labels))
+            entries.append([_STATES.index(tile.state), scores, shapes, tile.tokens, tile.problem])
         stream = io.BytesIO()
         np.savez_compressed(stream, tiles=np.array(json.dumps(entries)), **arrays)  # type: ignore[arg-type]
         _replace(self._path(row), stream.getvalue())
@@ -105,15 +121,25 @@ class Journal:
         return self.folder / f"row-{row:05d}.npz"
 
 
+def _pack_into(arrays: dict[str, NDArray[Any]], name: str, packed: Packed | None) -> list[int] | None:
+    """Enter a packed array; returns its shape."""
+    if packed is None:
+        return None
+    arrays[name] = np.frombuffer(packed.data, np.uint8)
+    return list(packed.shape)
+
+
+def _packed(arrays: Mapping[str, NDArray[Any]], name: str, shape: list[int] | None, dtype: str) -> Packed | None:
+    return None if shape is None else Packed(arrays[name].tobytes(), tuple(shape), dtype)
+
+
 def _tile(entry: list[Any], arrays: Mapping[str, NDArray[Any]], n: int) -> TileAnswer:
-    state, scores, shape, tokens, problem = entry
+    state, scores, (valid, *shapes), tokens, problem = entry
     phrases = tuple(
-        PhraseAnswer(score, arrays[f"{n}.{k}.logits"], arrays.get(f"{n}.{k}.labels")) for k, score in enumerate(scores)
+        PhraseAnswer(score, arrays[f"{n}.{k}.logits"], _packed(arrays, f"{n}.{k}.labels", shape, "uint16"))
+        for k, (score, shape) in enumerate(zip(scores, shapes, strict=True))
     )
-    valid = None
-    if shape is not None:
-        valid = np.unpackbits(arrays[f"{n}.valid"], count=shape[0] * shape[1]).reshape(shape).astype(np.bool_)
-    return TileAnswer(_STATES[state], phrases, valid, tokens, problem)
+    return TileAnswer(_STATES[state], phrases, _packed(arrays, f"{n}.valid", valid, "bool"), tokens, problem)
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import rasterio
-
 from geoagent import __version__
+from geoagent.geo.opening import bounded_cache
 from geoagent.geo.tiling import TileGrid
 from geoagent.large.asking import TileAsker
 from geoagent.large.compose import compose
@@ -26,8 +25,6 @@ from geoagent.types import Box, GeoAgentError, ImageInfo, Prediction
 
 LARGE = 2048
 """Images with a longer side are tiled."""
-_GDAL_CACHE = 128 << 20
-"""Bytes; GDAL would take 5 % of the machine's memory."""
 
 
 def is_large(info: ImageInfo, sizes: ImageSizeConfig) -> bool:
@@ -74,7 +71,7 @@ def segment_large(
         raise GeoAgentError("nothing was asked: give a text, or point at something")
     config = predictor.model.config
     threshold = config.score.threshold if threshold is None else threshold
-    with rasterio.Env(GDAL_CACHEMAX=_GDAL_CACHE):
+    with bounded_cache():
         plan = _make_plan(predictor, scene, text, config.image)
         if not plan.queries:
             assert plan.overview is not None
@@ -138,7 +135,8 @@ class _Run:
         if summary.failed and not summary.answered:
             raise GeoAgentError(f"no tile could be looked at: {summary.problem}")
         paths = [self.folder / f"labels-{k}.tif" for k in range(len(self.questions))]
-        composed, looked = compose(self.grid, self._row, info, paths, self.threshold)
+        apart = [k in summary.told_apart for k in range(len(paths))]
+        composed, looked = compose(self.grid, self._row, info, paths, self.threshold, apart)
         by_noun = dict(zip(self.plan.nouns, composed, strict=True))
         place = Place(info)
         objects = {noun: SceneObjects(one, place) for noun, one in by_noun.items()}
@@ -189,11 +187,14 @@ class _Summary:
         self.grid = grid
         self.answered, self.tokens, self.problem = 0, 0, ""
         self.failed: list[Box] = []
+        self.told_apart: set[int] = set()
+        """Numbers of the phrases whose objects some tile divided itself."""
 
     def add(self, row: int, answers: Sequence[TileAnswer]) -> None:
         for tile, answer in zip(self.grid.row(row), answers, strict=True):
             self.answered += answer.state == "answered"
             self.tokens += answer.tokens
+            self.told_apart.update(k for k, phrase in enumerate(answer.phrases) if phrase.labels is not None)
             if answer.state == "failed":
                 self.failed.append(tile.territory)
                 self.problem = self.problem or answer.problem

@@ -79,11 +79,11 @@ class SceneObjects:
     def pieces(self) -> tuple[NDArray[np.object_], Chosen]:
         """Outlines of all objects in pieces, on the map of `Place`, and which object each belongs to."""
         drawn, owners = [], []
-        for top, ids in read_ids(self.composed.path, _PIECE):
+        for left, top, ids in read_ids(self.composed.path, _PIECE):
             number = np.where(ids == UNSEEN, 0, self.things.number[np.where(ids == UNSEEN, 0, ids)]).astype(np.int32)
             if not number.any():
                 continue
-            found = shapes(number, mask=number > 0, connectivity=4, transform=Affine.translation(0, top))
+            found = shapes(number, mask=number > 0, connectivity=4, transform=Affine.translation(left, top))
             for polygon, owner in found:
                 drawn.append(shape(polygon))
                 owners.append(int(owner) - 1)
@@ -97,6 +97,13 @@ class SceneObjects:
         where[chosen] = np.arange(len(chosen))
         kept = where[owners] >= 0
         return pieces[kept], where[owners[kept]]
+
+    def outlines_of(self, chosen: Chosen) -> NDArray[np.object_]:
+        """[n] the outline of each of some objects, without the lines along which it was cut."""
+        pieces, owners = self.shapes_of(chosen)
+        order = np.argsort(owners, kind="stable")
+        groups = np.split(pieces[order], np.flatnonzero(np.diff(owners[order])) + 1)
+        return np.array([shapely.union_all(group) for group in groups], dtype=object)
 
 
 class Selection:
@@ -235,18 +242,14 @@ class Selection:
         """What covers or surrounds: a road is not seen under a car, so the rim of the car decides."""
         others, which = self._anchor(condition.anchors[0])
         anchors, _ = others.shapes_of(which)
-        pieces, owners = objects.shapes_of(chosen)
-        covered, rim = np.zeros(len(chosen)), np.zeros(len(chosen))
         if not len(anchors):
             return np.zeros(len(chosen), dtype=np.bool_)
         step = 1.5 * (self.info.gsd_m or 1.0) if is_measurable(self.info) else 1.5
-        lines = shapely.boundary(shapely.buffer(pieces, step))
-        tree = shapely.STRtree(anchors)
-        line, anchor = tree.query(lines, predicate="intersects")
-        lengths = shapely.length(shapely.intersection(lines[line], anchors[anchor]))
-        np.add.at(covered, owners[line], lengths)
-        np.add.at(rim, owners, shapely.length(lines))
-        return np.asarray(covered >= _ON * np.maximum(rim, 1e-9))
+        lines = shapely.boundary(shapely.buffer(objects.outlines_of(chosen), step))
+        line, anchor = shapely.STRtree(anchors).query(lines, predicate="intersects")
+        covered = np.zeros(len(chosen))
+        np.add.at(covered, line, shapely.length(shapely.intersection(lines[line], anchors[anchor])))
+        return np.asarray(covered >= _ON * np.maximum(shapely.length(lines), 1e-9))
 
     def _beside(self, objects: SceneObjects, chosen: Chosen, condition: Condition) -> NDArray[np.bool_]:
         """Wholly beyond that side of the anchor, or of the nearest where there are several."""

@@ -232,6 +232,31 @@ def test_object_ids_above_255_do_not_wrap(tmp_path):
     assert [feature["pixel_count"] for feature in found["features"]] == [100, 100, 200]
 
 
+@pytest.mark.parametrize("name", ["mask.tif", "mask.ids.tif"])
+def test_masks_that_are_too_large_to_hold_are_measured_alike(tmp_path, monkeypatch, name):
+    """Pieces of 32 x 64 pixels: everything crosses seams, some things only at a corner."""
+    info = place()
+    random = np.random.default_rng(0)
+    mask = np.repeat(np.repeat(random.choice([0, 0, 0, 1, 2, 255], (15, 20)), 7, axis=0), 7, axis=1)
+    path = write_tiff(tmp_path / name, mask[: info.height, : info.width].astype(np.uint8), nodata=255)
+    held = measure_file(path)
+    monkeypatch.setattr("geoagent.geo.measure_file._LARGEST_HELD", 0)
+    monkeypatch.setattr("geoagent.geo.measure_large.BLOCK", 32)
+    monkeypatch.setattr("geoagent.geo.measure_large._SIDE", 64)
+    stored = measure_file(path)
+    assert stored["total_pixels"] == held["total_pixels"]
+    assert stored["total_area_m2"] == pytest.approx(held["total_area_m2"])
+
+    def key(feature):
+        return feature["class"], *feature["bbox"]
+
+    pairs = zip(sorted(stored["features"], key=key), sorted(held["features"], key=key), strict=True)
+    for mine, theirs in pairs:
+        assert key(mine) == key(theirs)
+        assert mine["pixel_count"] == theirs["pixel_count"]
+        assert mine["perimeter_m"] == pytest.approx(theirs["perimeter_m"], rel=1e-3)
+
+
 def test_a_mask_without_a_place_is_measured_in_pixels(tmp_path):
     mask = np.zeros((40, 40), dtype=np.uint8)
     mask[10:20, 10:20] = 1
