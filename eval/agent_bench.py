@@ -1,8 +1,10 @@
 """Grade an agent on multi-step tasks over rendered scenes, whose answers are known exactly.
 
     python -m eval.agent_bench                                  scripted planner, oracle masks: the error of the tools
-    python -m eval.agent_bench --segmenter nano                 scripted planner, nano: what segmentation adds
-    python -m eval.agent_bench --llm openai:gpt-5 --limit 50    a language model that plans itself
+    python -m eval.agent_bench --segmenter nano                 the same with nano's masks beside it: what these add
+    python -m eval.agent_bench --llm openai:gpt-5 --limit 45    a language model that plans itself
+
+Families take turns, so ``--limit 45`` is three tasks of each.
 
 Graded as ThinkGeo and Earth-Agent grade: were the right tools called (in any order; in order; exactly those), how many
 arguments were right, is the answer within tolerance, and how many calls did it take.
@@ -12,14 +14,17 @@ import argparse
 import json
 import re
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from langchain_core.messages import AIMessage
+from tqdm import tqdm
 
+from eval.agent_memory import Remembering
 from eval.agent_oracle import OracleSegmenter
 from eval.agent_planner import ScriptedPlanner
 from eval.agent_tasks import FAMILIES, Task, make_tasks
@@ -56,11 +61,23 @@ class Grade:
     truth: float
 
 
-def run_task(task: Task, segmenter: Segmenter | None, llm: Any) -> Grade:
+def run_task(task: Task, segmenter: Segmenter | None = None, llm: Any = None) -> Grade:
     """Let an agent do a task; None means the oracle, and the scripted planner."""
-    eyes = segmenter or OracleSegmenter(task.images)
-    expected, _ = _run(task, OracleSegmenter(task.images), ScriptedPlanner.of(task.plan()))
-    calls, words = _run(task, eyes, llm or ScriptedPlanner.of(task.plan()))
+    return run_both(task, segmenter, llm)[-1]
+
+
+def run_both(task: Task, segmenter: Segmenter | None = None, llm: Any = None) -> list[Grade]:
+    """With the oracle and the scripted planner, whose calls are the expected ones; then with what is to be graded."""
+    oracle = OracleSegmenter(task.images)
+    expected, words = _run(task, oracle, ScriptedPlanner.of(task.plan()))
+    grades = [_grade(task, expected, words, expected)]
+    if segmenter is not None or llm is not None:
+        calls, words = _run(task, segmenter or oracle, llm or ScriptedPlanner.of(task.plan()))
+        grades.append(_grade(task, calls, words, expected))
+    return grades
+
+
+def _grade(task: Task, calls: Sequence[Made], words: str, expected: Sequence[Made]) -> Grade:
     names, wanted = [name for name, _ in calls], [name for name, _ in expected]
     value = last_number(words)
     return Grade(
@@ -137,17 +154,43 @@ def _same(given: Any, wanted: Any) -> bool:
 
 
 def summary(grades: Sequence[Grade]) -> dict[str, Any]:
-    """Means over all tasks, and the part of right answers of each family."""
-    families = {
-        family: round(float(np.mean([g.right for g in grades if g.family == family])), 3)
-        for family in FAMILIES
-        if any(g.family == family for g in grades)
-    }
+    """Means over all tasks; for each family the part of right answers and the median error."""
+    families = {}
+    for family in FAMILIES:
+        own = [g for g in grades if g.family == family]
+        if own:
+            families[family] = {
+                "tasks": len(own),
+                "right": round(float(np.mean([g.right for g in own])), 3),
+                "median_error": round(float(np.median([error_of(g) for g in own])), 3),
+            }
     means = {
         key: round(float(np.mean([getattr(g, key) for g in grades])), 3)
         for key in ("right", "any_order", "in_order", "exact", "arguments", "calls", "expected_calls")
     }
-    return {"tasks": len(grades), **means, "families": families}
+    median = round(float(np.median([error_of(g) for g in grades])), 3)
+    return {"tasks": len(grades), **means, "median_error": median, "families": families}
+
+
+def error_of(grade: Grade) -> float:
+    """How far an answer is from the truth, as a part of it; 1 where there is none, or where it is farther."""
+    if grade.answer is None:
+        return 1.0
+    return min(1.0, abs(grade.answer - grade.truth) / max(abs(grade.truth), 1e-9))
+
+
+def table(runs: Mapping[str, Mapping[str, Any]]) -> str:
+    """Summaries side by side as Markdown: answers within tolerance, and the median error of the last."""
+    last = list(runs)[-1]
+    lines = [
+        f"| family | tasks | {' | '.join(runs)} | median error |",
+        f"|---|---|{'---|' * len(runs)}---|",
+    ]
+    for family, own in runs[last]["families"].items():
+        right = " | ".join(f"{run['families'][family]['right']:.0%}" for run in runs.values())
+        lines.append(f"| `{family}` | {own['tasks']} | {right} | {own['median_error']:.1%} |")
+    right = " | ".join(f"{run['right']:.1%}" for run in runs.values())
+    return "\n".join([*lines, f"| all | {runs[last]['tasks']} | {right} | {runs[last]['median_error']:.1%} |"])
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -158,15 +201,26 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--llm-url", help="a server that speaks OpenAI's protocol")
     parser.add_argument("--limit", type=int, default=200, help="number of tasks (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--output", type=Path, help="write every grade to this JSON file")
+    parser.add_argument("--output", type=Path, help="write the summaries and every grade to this JSON file")
     args = parser.parse_args(argv)
-    segmenter = None if args.segmenter == "oracle" else named_segmenter(args.segmenter)
+    segmenter = None if args.segmenter == "oracle" else Remembering(named_segmenter(args.segmenter))
     llm = chat_model(args.llm, base_url=args.llm_url) if args.llm else None
-    grades = [run_task(task, segmenter, llm) for task in make_tasks(args.limit, args.seed)]
-    result = summary(grades)
+    began = time.perf_counter()
+    tasks = make_tasks(args.limit, args.seed)
+    graded = [run_both(task, segmenter, llm) for task in tqdm(tasks, unit="task", leave=False)]
+    names = ["oracle", " + ".join(filter(None, (args.segmenter, args.llm)))][: len(graded[0])]
+    grades = {name: [both[n] for both in graded] for n, name in enumerate(names)}
+    runs = {name: summary(own) for name, own in grades.items()}
     if args.output:
-        args.output.write_text(json.dumps({"summary": result, "grades": [asdict(g) for g in grades]}, indent=2))
-    print(json.dumps(result, indent=2))
+        rows = {name: [asdict(g) for g in own] for name, own in grades.items()}
+        args.output.write_text(json.dumps({"summaries": runs, "grades": rows}, indent=2) + "\n")
+    print(table(runs))
+    last = runs[names[-1]]
+    shares = ", ".join(f"{key.replace('_', ' ')} {last[key]:.0%}" for key in ("any_order", "in_order", "exact"))
+    print(
+        f"\nTools of {names[-1]}: {shares}, arguments {last['arguments']:.0%}, {last['calls']:.1f} calls a task "
+        f"({last['expected_calls']:.1f} expected). {time.perf_counter() - began:.0f} s."
+    )
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import io
 import mimetypes
 import re
+from math import ceil
 
 import mcp.types as types
 from PIL import Image
@@ -11,11 +12,12 @@ from pydantic import AnyUrl
 from geoagent.agent.answers import quoted
 from geoagent.agent.store import SceneStore
 from geoagent.agent.toolbox import Toolbox
-from geoagent.types import GeoAgentError
+from geoagent.types import GeoAgentError, Mask
 
 _PATTERN = re.compile(r"geoagent://(preview|mask|file)/([a-z0-9_]{1,40})(#\d{1,6})?")
 _LISTED = 50
 _LARGEST_FILE = 64 << 20
+_LARGEST_SIDE = 8192
 
 
 def listed_resources(store: SceneStore) -> list[types.Resource]:
@@ -59,13 +61,19 @@ def read_resource(toolbox: Toolbox, uri: AnyUrl) -> tuple[bytes, str]:
     if kind == "preview":
         return toolbox.preview(name), "image/png"
     if kind == "mask":
-        buffer = io.BytesIO()
-        Image.fromarray(toolbox.store.mask(name).target.mask).save(buffer, format="PNG")
-        return buffer.getvalue(), "image/png"
+        return _picture_of(toolbox.store.mask(name).target.mask), "image/png"
     file = toolbox.store.file(name)
     if file.size > _LARGEST_FILE:
         raise GeoAgentError(f"{file.name} is too large to send: it lies in the workspace")
     return file.path.read_bytes(), _mime(file.name)
+
+
+def _picture_of(mask: Mask) -> bytes:
+    """A mask in black and white, reduced where it is very large."""
+    step = ceil(max(mask.shape) / _LARGEST_SIDE)
+    buffer = io.BytesIO()
+    Image.fromarray(mask[::step, ::step]).save(buffer, format="PNG")
+    return buffer.getvalue()
 
 
 def _mime(name: str) -> str:

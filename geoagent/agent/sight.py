@@ -17,6 +17,7 @@ from geoagent.agent.segmenter import Segmenter, Session, tiling_model
 from geoagent.agent.store import SceneStore
 from geoagent.agent.tiles import ask_tiles
 from geoagent.geo.describe import describe_image
+from geoagent.geo.opening import open_raster
 from geoagent.geo.raster import Raster, Scene
 from geoagent.types import Box, GeoAgentError, ImageInfo, Pixels, Prediction, Target
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from geoagent.large.source import Windows
     from geoagent.predictor import Predictor
 
+MAX_PIXELS = 1 << 34
+"""Of an image: 131,072 x 131,072."""
 PICTURE_SIDE = 2048
 """Pictures for people are read at most this large."""
 _KEPT_OPEN = 3
@@ -69,6 +72,7 @@ class Sight:
     def open(self, image_id: str, region: Box | None = None) -> Iterator[Scene]:
         """An image, or a part of it, to be read by windows."""
         with self._nameless(image_id) as path, ExitStack() as stack:
+            _check_size(path)
             scene = stack.enter_context(Scene(path, region=region))
             if scene.info.crs is None and self._gsd_m is not None:
                 scene = stack.enter_context(Scene(path, region=region, gsd_m=self._gsd_m))
@@ -194,6 +198,16 @@ class Sight:
             if cleaned == str(error):
                 raise
             raise GeoAgentError(cleaned) from None
+
+
+def _check_size(path: Path) -> None:
+    """A file of a few bytes can claim to be of any size: what would be written about it has to end somewhere."""
+    with open_raster(path) as dataset:
+        width, height = dataset.width, dataset.height
+    if width * height > MAX_PIXELS:
+        raise GeoAgentError(
+            f"{str(path)!r} claims {width} x {height} pixels, too many (at most {MAX_PIXELS >> 20} Mi): cut it"
+        )
 
 
 def _nameless(text: str, image_id: str, path: Path) -> str:

@@ -1,15 +1,20 @@
 """Sizes in the words of an answer: m² and metres where the image has a scale, pixels otherwise."""
 
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.typing import NDArray
 
 from geoagent.agent.answers import Answer, number
 from geoagent.agent.masks import StoredMask
 from geoagent.agent.rows import Rows, area_of_rows
-from geoagent.geo.measure import Measurement, mask_area_m2, measure_target
+from geoagent.geo.georef import is_measurable
+from geoagent.geo.measure import Measurement, mask_area_m2, measure_object, measure_target
 from geoagent.types import ImageInfo, Instance, Target
 
 NO_SCALE = "no CRS and no ground size: pixels only"
 _LISTED = 10
+_MANY = 300
 
 
 def area_of(one: Instance, info: ImageInfo) -> float:
@@ -60,31 +65,57 @@ def full(stored: StoredMask, mask_id: str) -> Answer:
     target, info = stored.target, stored.info
     if not target.mask.any():
         return {"phrase": target.phrase[:80], "objects": 0}
-    measured = measure_target(target, 1, info)
+    answer = _of_many(stored, mask_id) if len(target.instances) > _MANY else _of_few(stored, mask_id)
+    if not is_measurable(info):
+        answer["warnings"] = [NO_SCALE]
+    return answer
+
+
+def _of_few(stored: StoredMask, mask_id: str) -> Answer:
+    measured = measure_target(stored.target, 1, stored.info)
     metric = measured.unit == "m"
     answer: Answer = {
-        "phrase": target.phrase[:80],
+        "phrase": stored.target.phrase[:80],
         "objects": measured.count,
         **_extent(measured),
         ("area_error_m2" if metric else "area_error_px"): number(measured.area_error),
         ("perimeter_m" if metric else "perimeter_px"): number(measured.perimeter),
         "share_of_image": number(round(measured.share, 6)),
-        **_centre(measured, info),
+        **_centre(measured, stored.info),
     }
     if len(measured.instances) > 1:
         areas = np.array([one.area for one in measured.instances])
-        answer["each"] = {
+        ranked = sorted(measured.instances, key=lambda one: -one.area)
+        answer |= _ranking(areas, ranked[:_LISTED], ranked[-1], mask_id)
+    return answer
+
+
+def _of_many(stored: StoredMask, mask_id: str) -> Answer:
+    """Thousands of outlines would take minutes: areas of all, everything else of those that are listed."""
+    target, info = stored.target, stored.info
+    areas = np.array([area_of(one, info) for one in target.instances])
+    order = np.argsort(-areas, kind="stable")
+    listed = [
+        measure_object(one.crop, info, one.box, phrase=target.phrase, instance=one.id)
+        for one in (target.instances[int(place)] for place in (*order[:_LISTED], order[-1]))
+    ]
+    remark = f"more than {_MANY} objects: no perimeter and no length of all; measure some with larger_than"
+    return {**brief(target, info), **_ranking(areas, listed[:-1], listed[-1], mask_id), "remark": remark}
+
+
+def _ranking(areas: NDArray[np.float64], largest: Sequence[Measurement], smallest: Measurement, mask_id: str) -> Answer:
+    """How the objects of a mask spread in size."""
+    base = mask_id.partition("#")[0]
+    answer: Answer = {
+        "each": {
             name: number(float(value))
             for name, value in (("mean", areas.mean()), ("median", np.median(areas)), ("std", areas.std()))
-        }
-        base = mask_id.partition("#")[0]
-        ranked = sorted(measured.instances, key=lambda one: -one.area)
-        answer["by_area"] = [{"id": f"{base}#{one.instance}", **_extent(one)} for one in ranked[:_LISTED]]
-        if len(ranked) > _LISTED:
-            answer["by_area_left_off"] = len(ranked) - _LISTED
-            answer["smallest"] = {"id": f"{base}#{ranked[-1].instance}", **_extent(ranked[-1])}
-    if not metric:
-        answer["warnings"] = [NO_SCALE]
+        },
+        "by_area": [{"id": f"{base}#{one.instance}", **_extent(one)} for one in largest],
+    }
+    if len(areas) > len(largest):
+        answer["by_area_left_off"] = len(areas) - len(largest)
+        answer["smallest"] = {"id": f"{base}#{smallest.instance}", **_extent(smallest)}
     return answer
 
 

@@ -1,9 +1,14 @@
 """The benchmark of agents: exact answers, reached with oracle masks; grades against ones worked out by hand."""
 
+import json
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from eval.agent_bench import _right_arguments, _subsequence, last_number, run_task, summary
+from eval.agent_oracle import OracleSegmenter
 from eval.agent_planner import Call, ScriptedPlanner
 from eval.agent_tasks import FAMILIES, make_tasks
 
@@ -42,6 +47,42 @@ def test_wrong_calls_are_graded_as_such():
     assert (grade.answer, grade.calls, grade.expected_calls) == (12345.5, 1, 2)
     assert (grade.any_order, grade.in_order, grade.exact) == (0.5, 0.5, False)
     assert grade.arguments == 0.0
+
+
+@pytest.mark.slow
+def test_a_model_is_graded_beside_the_oracle(monkeypatch, tmp_path, capsys):
+    """The stand-in misses every second object: what that costs shows, family by family."""
+    from eval import agent_bench
+
+    class Halved(OracleSegmenter):
+        name = "halved"
+        asked = 0
+
+        def open(self, image, /):
+            session = super().open(image)
+            whole = session.ask
+
+            def ask(text="", **pointing):
+                self.__class__.asked += 1
+                answer = whole(text, **pointing)
+                targets = [
+                    replace(t, mask=np.any([i.mask for i in t.instances[::2]], axis=0), instances=t.instances[::2])
+                    for t in answer.candidates
+                ]
+                return replace(answer, candidates=tuple(targets))
+
+            return SimpleNamespace(ask=ask)
+
+    tasks = make_tasks(4)
+    monkeypatch.setattr(agent_bench, "named_segmenter", lambda name: Halved([i for t in tasks for i in t.images]))
+    agent_bench.main(["--segmenter", "halved", "--limit", "4", "--output", str(tmp_path / "grades.json")])
+    told = capsys.readouterr().out
+    assert "| family | tasks | oracle | halved | median error |" in told
+    assert "| `count` | 1 | 100% | 0% |" in told
+    saved = json.loads((tmp_path / "grades.json").read_text())
+    assert saved["summaries"]["oracle"]["right"] == 1.0
+    assert 0.3 < saved["summaries"]["halved"]["families"]["count"]["median_error"] <= 0.5
+    assert Halved.asked == len({(t.images[0].id, t.family == "area") for t in tasks})  # nothing is asked twice
 
 
 def test_grades_by_hand():

@@ -139,6 +139,29 @@ def test_files_that_only_look_like_images(tmp_path, content, words):
         assert image in str(error.value)
 
 
+def test_a_small_file_that_claims_to_be_huge(tmp_path):
+    """A sparse TIFF: nothing is missing from it, and a mask of it would fill the disk."""
+    box = toolbox_of(tmp_path, make_scene("mine"))
+    with rasterio.open(
+        tmp_path / "images" / "huge.tif", "w", driver="GTiff", width=400_000, height=300_000, count=3, dtype="uint8",
+        tiled=True, blockxsize=8192, blockysize=8192, SPARSE_OK=True, crs="EPSG:32633",
+        transform=rasterio.transform.from_origin(1e5, 5e6, 0.1, 0.1),
+    ):  # fmt: skip
+        pass
+    assert (tmp_path / "images" / "huge.tif").stat().st_size < 1 << 20
+    box.store.look_again()
+    image = ids_by_name(box)["huge"]
+    for call in (
+        lambda: box.segment(image, "tanks"),
+        lambda: box.render([image]),
+        lambda: box.compare(image, image, "tanks"),
+        lambda: box.preview(image),
+    ):
+        with pytest.raises(GeoAgentError, match="too many") as error:
+            call()
+        assert str(tmp_path) not in str(error.value)
+
+
 def test_errors_name_ids_and_never_paths(tmp_path):
     deep = tmp_path / ("d" * 90) / ("e" * 90)
     deep.mkdir(parents=True)
@@ -153,9 +176,10 @@ def test_errors_name_ids_and_never_paths(tmp_path):
     assert image in str(error.value)
 
 
-def test_what_breaks_inside_tells_nothing(tmp_path):
+@pytest.mark.parametrize("kind", [OSError, KeyError, AttributeError, RuntimeError])
+def test_what_breaks_inside_tells_nothing(kind):
     def breaks():
-        raise OSError("/home/someone/secret.tif is locked")
+        raise kind("/home/someone/secret.tif is locked")
 
     with pytest.raises(GeoAgentError) as error:
         guarded("segment", breaks, {})

@@ -106,7 +106,14 @@ def test_errors_say_how_to_mend_the_call(tools, images):
 
 
 @pytest.mark.parametrize(
-    "trouble", [GeoAgentError("no such thing"), OSError("/secret"), RuntimeError("out of memory"), MemoryError()]
+    "trouble",
+    [
+        GeoAgentError("no such thing"),
+        OSError("/secret"),
+        RuntimeError("out of memory"),
+        MemoryError(),
+        KeyError("secret"),
+    ],
 )
 def test_only_tool_exceptions_leave_a_tool(trouble):
     def fails() -> None:

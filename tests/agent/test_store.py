@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 import threading
 import time
 
@@ -176,6 +177,41 @@ def test_it_survives_a_crash(tmp_path):
     for name in names:
         assert store.mask(name).target.pixel_count > 0
     store.add_mask(a_mask())
+
+
+def _die_while_writing(folder, kind):
+    """End as the power does: half of a file is written, and nothing more runs."""
+    store = SceneStore(folder)
+    if kind == "file":
+        with store.new_file("picture.png") as (_, path):
+            path.write_bytes(b"half")
+            os.kill(os.getpid(), signal.SIGKILL)
+    if kind == "mask":
+        np.savez_compressed = lambda file, **_: (file.write(b"half"), os.kill(os.getpid(), signal.SIGKILL))
+        store.add_mask(a_mask(seed=7))
+    if kind == "index":
+        store._enter = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+        store.add_mask(a_mask(seed=8))
+
+
+@pytest.mark.slow
+def test_killed_in_the_middle_of_a_write(tmp_path):
+    """Of a file, of a mask, and between a mask and its place in the index."""
+    name = SceneStore(tmp_path).add_mask(a_mask())
+    for kind in ("file", "mask", "index"):
+        child = multiprocessing.get_context("fork").Process(target=_die_while_writing, args=(tmp_path, kind))
+        child.start()
+        child.join(60)
+        assert child.exitcode == -signal.SIGKILL
+        store = SceneStore(tmp_path)
+        assert (store.mask_ids(), store.files()) == ([name], [])
+        assert store.mask(name).target.pixel_count > 0
+    left = [path for path in (tmp_path / "items").iterdir() if path.name != name]
+    assert len(left) == 3
+    for path in left:
+        os.utime(path, (time.time() - 3600,) * 2)
+    SceneStore(tmp_path)
+    assert [path.name for path in (tmp_path / "items").iterdir()] == [name]
 
 
 def test_what_a_crash_left_is_swept(tmp_path):

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from world import GSD, NEW_TANK, RIVER, SIDE, TANKS, box_object, ids_by_name, make_scene, toolbox_of
 
+from geoagent.agent import relations
 from geoagent.agent.answers import LIMIT, shortened, to_text
 from geoagent.agent.calculator import evaluate
 from geoagent.agent.output import FORMATS
-from geoagent.types import AnnotatedScene, GeoAgentError
+from geoagent.types import AnnotatedScene, GeoAgentError, Instance
 
 PIXEL = GSD**2
 UTM_ERROR = 2e-3
@@ -263,6 +264,35 @@ def test_answers_stay_short_however_much_is_found(tmp_path):
         box.list_images().answer,
     ]
     for answer in answers:
+        assert len(to_text(answer)) < 1500
+
+
+@pytest.mark.slow
+def test_thousands_of_objects(toolbox, images, tanks):
+    """The whole is told exactly, objects as far as there is room."""
+    stored = toolbox.store.mask(tanks)
+    boxes = [(x, y, x + 2 + (x + y == 0), y + 2) for y in range(0, 180, 4) for x in range(0, 180, 4)]
+    objects = [
+        Instance(id=1, box=b, crop=np.ones((2, b[2] - b[0]), np.bool_), score=0.9, image_size=(SIDE, SIDE))
+        for b in boxes
+    ]
+    many = toolbox.store.add_mask(relations.of_objects(stored, objects, "car"))
+    river = toolbox.segment(images["before"], "river").answer["found"][0]["mask_id"]
+    measured = toolbox.measure(many).answer
+    assert (measured["objects"], measured["by_area_left_off"]) == (2025, 2015)
+    assert measured["area_m2"] == close((2025 * 4 + 2) * PIXEL)
+    assert measured["each"]["median"] == close(4 * PIXEL)
+    assert (measured["by_area"][0]["id"], measured["by_area"][0]["area_m2"]) == (f"{many}#1", close(6 * PIXEL))
+    for answer in (
+        measured,
+        toolbox.measure(many, larger_than=0).answer,
+        toolbox.relate(many, river, "nearest").answer,
+        toolbox.relate(many, river, "union").answer,
+        toolbox.relate(many, river, "touching").answer,
+        toolbox.buffer(many, 1).answer,
+        toolbox.render([many, river]).answer,
+        toolbox.export(many, "json").answer,
+    ):
         assert len(to_text(answer)) < 1500
 
 
