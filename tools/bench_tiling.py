@@ -1,9 +1,11 @@
-"""Speed and memory of large images: ``python -m tools.bench_tiling --sides 2500 5000 10000 20000 --model nano``.
+"""Speed and memory of large images: ``python -m tools.bench_tiling`` makes the whole table.
 
-Writes a synthetic scene of each size (roads, tanks, a river; tiled, compressed), asks one question about it in a
-process of its own and prints a table: seconds, megapixels a second, and the peak of resident memory above what the
-process had once the model was loaded and had answered about one tile. ``--model none`` measures everything but the
-model.
+    python -m tools.bench_tiling [--model nano] [--sides 2500 5000 10000 20000] [--folder DIR]
+
+Writes a synthetic scene of each size (a road, tanks; tiled, compressed), asks one question about it in a process of its
+own, writes classes, objects and outlines, and prints a line of the table: seconds and megapixels a second of the
+answer, seconds of the files, and the peak of resident memory above what the process had once the model was loaded and
+had answered about four tiles. ``--model none`` measures everything but the model.
 """
 
 import argparse
@@ -52,10 +54,20 @@ def _tank(cell: Pixels, x: float, y: float, radius: float) -> None:
     cell[:, (columns - x) ** 2 + (rows - y) ** 2 < radius**2] = 235
 
 
-def peak_mb() -> float:
-    """Highest resident memory of this process so far, in MB."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)
+def resident_mb(*, peak: bool) -> float:
+    """Resident memory of this process in MB: now, or the highest since `forget_peak` (on macOS: since it began)."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        field = "VmHWM" if peak else "VmRSS"
+        return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith(field)) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20)
+
+
+def forget_peak() -> None:
+    """From here on the peak counts anew."""
+    counter = Path("/proc/self/clear_refs")
+    if counter.exists():
+        counter.write_text("5")
 
 
 def measure(image: Path, model: str) -> dict[str, float]:
@@ -63,20 +75,21 @@ def measure(image: Path, model: str) -> dict[str, float]:
     from geoagent.predictor import Predictor, load
 
     predictor = Predictor(_Bright(), "none") if model == "none" else load(model)
-    predictor.segment(np.full((512, 512, 3), 100, np.uint8), "storage tanks", brief=True)
-    before = peak_mb()
+    predictor.segment(np.full((900, 900, 3), 100, np.uint8), QUESTION, tiled=True, brief=True)
+    model_mb = resident_mb(peak=False)
+    forget_peak()
     began = time.perf_counter()
     prediction = predictor.segment(image, QUESTION, tiled=True, brief=True)
-    seconds = time.perf_counter() - began
-    answered = peak_mb()
-    prediction.save(image.with_suffix(".classes.tif"))
-    prediction.save(image.with_suffix(".geojson"))
+    answered, answered_mb = time.perf_counter(), resident_mb(peak=True)
+    for suffix in (".classes.tif", ".objects.ids.tif", ".geojson"):
+        prediction.save(image.with_suffix(suffix))
     return {
-        "seconds": seconds,
-        "mpix_s": prediction.image.width * prediction.image.height / 1e6 / seconds,
-        "model_mb": before,
-        "above_mb": answered - before,
-        "above_with_output_mb": peak_mb() - before,
+        "seconds": answered - began,
+        "mpix_s": prediction.image.width * prediction.image.height / 1e6 / (answered - began),
+        "writing_s": time.perf_counter() - answered,
+        "model_mb": model_mb,
+        "above_mb": answered_mb - model_mb,
+        "above_with_output_mb": resident_mb(peak=True) - model_mb,
     }
 
 
@@ -114,7 +127,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sides", type=int, nargs="+", default=[2500, 5000, 10_000, 20_000])
     parser.add_argument("--model", default="nano", help="a model's name, or none")
-    parser.add_argument("--folder", type=Path, help="where the scenes go (default: a temporary folder)")
+    parser.add_argument("--folder", type=Path, help="where the scenes go and stay (default: a temporary folder)")
     parser.add_argument("--one", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
     if args.one is not None:
@@ -122,16 +135,17 @@ def main(argv: Sequence[str] | None = None) -> None:
         return
     with tempfile.TemporaryDirectory() as temporary:
         folder = args.folder or Path(temporary)
-        print("| side px | tiles model | seconds | MPix/s | peak above the model, MB | with output, MB |")
-        print("|---|---|---|---|---|---|", flush=True)
+        print("| side, px | model | seconds | MPix/s | writing, s | model, MB | peak above it, MB | with files, MB |")
+        print("|---|---|---|---|---|---|---|---|", flush=True)
         for side in args.sides:
             image = folder / f"scene-{side}.tif"
-            write_scene(image, side)
+            if not image.exists():
+                write_scene(image, side)
             command = [sys.executable, "-m", "tools.bench_tiling", "--model", args.model, "--one", str(image)]
-            found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+            found = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
             print(
-                f"| {side} | {args.model} | {found['seconds']:.1f} | {found['mpix_s']:.2f} "
-                f"| {found['above_mb']:.0f} | {found['above_with_output_mb']:.0f} |",
+                f"| {side} | {args.model} | {found['seconds']:.1f} | {found['mpix_s']:.2f} | {found['writing_s']:.1f} "
+                f"| {found['model_mb']:.0f} | {found['above_mb']:.0f} | {found['above_with_output_mb']:.0f} |",
                 flush=True,
             )
 

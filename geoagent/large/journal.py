@@ -34,7 +34,7 @@ class Packed:
     @classmethod
     def of(cls, array: NDArray[Any]) -> "Packed":
         """Pack an array."""
-        return cls(zlib.compress(np.ascontiguousarray(array), level=1), array.shape, array.dtype.name)
+        return cls(zlib.compress(array.tobytes(), level=1), array.shape, array.dtype.name)
 
     def array(self) -> NDArray[Any]:
         """A copy of the array."""
