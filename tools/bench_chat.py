@@ -81,10 +81,10 @@ def main() -> int:
                     waits[kind].append(seconds)
     finally:
         served.close()
-    for kind, seconds in waits.items():
-        middle = statistics.median(seconds)
-        print(f"{kind}: median {middle:.2f} s, slowest {max(seconds):.2f} s (allowed {ALLOWED[kind]:.0f} s)")
-    return int(any(max(seconds) > ALLOWED[kind] for kind, seconds in waits.items()))
+    for kind, all_waits in waits.items():
+        middle = statistics.median(all_waits)
+        print(f"{kind}: median {middle:.2f} s, slowest {max(all_waits):.2f} s (allowed {ALLOWED[kind]:.0f} s)")
+    return int(any(max(all_waits) > ALLOWED[kind] for kind, all_waits in waits.items()))
 
 
 if __name__ == "__main__":

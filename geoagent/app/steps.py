@@ -14,8 +14,10 @@ from geoagent.app.review import Review
 from geoagent.geo.style import target_colour
 from geoagent.types import Target
 
-_FLAT = 0.02
-"""Attention that differs by less than this from place to place singles nothing out."""
+_FLAT = 0.1
+"""Attention whose least is less than this share below its most singles nothing out."""
+_LONG = 48
+"""Letters of a phrase that a sentence repeats."""
 
 
 def steps_of(review: Review) -> list[dict[str, Any]]:
@@ -61,7 +63,8 @@ def _maps(target: Target) -> Iterator[dict[str, Any]]:
         if evidence.question is not None:
             yield _attention("The question", evidence.question, "the words of the question")
         if evidence.phrase is not None:
-            yield _attention("The phrase", evidence.phrase, f"“{target.phrase}”")
+            phrase = target.phrase if len(target.phrase) <= _LONG else f"{target.phrase[:_LONG].rstrip()} …"
+            yield _attention("The phrase", evidence.phrase, f"“{phrase}”")
         if evidence.seg is not None:
             yield _attention("Its mark", evidence.seg, "<seg>, the token that stands for the mask")
     if target.coarse is not None:
@@ -79,11 +82,15 @@ def _maps(target: Target) -> Iterator[dict[str, Any]]:
 
 def _attention(title: str, share: NDArray[np.float32], to: str) -> dict[str, Any]:
     low, high = float(share.min()), float(share.max())
-    text = f"Bright places listen most to {to}: {high:.0%} of their attention, dark ones {low:.0%}."
-    if high - low < _FLAT:
-        text = f"All places listen alike to {to}, with {high:.0%} of their attention: it singles nothing out."
+    text = f"Bright places listen most to {to}: {_percent(high)} of their attention, dark ones {_percent(low)}."
+    if high - low < _FLAT * high:
+        text = f"All places listen alike to {to}, with {_percent(high)} of their attention: it singles nothing out."
         high = low + 1.0
     return _map(title, share, text, low=low, high=high)
+
+
+def _percent(share: float) -> str:
+    return f"{share:.0%}" if share >= 0.1 else f"{share:.1%}"
 
 
 def _map(title: str, values: NDArray[np.float32], text: str, *, low: float, high: float) -> dict[str, Any]:

@@ -296,8 +296,8 @@ def test_a_phone_needs_no_sideways_scrolling(visit, scheme):
 
 def test_words_and_picture_come_before_the_answer(visit, oracle):
     page = visit()
-    assert "oracle" in page.inner_text(".ga-facts"), "what answers is not told before there is an image"
-    oracle.seconds_a_word = 0.6
+    page.wait_for_function("document.querySelector('.ga-facts').innerText.includes('oracle')")
+    oracle.seconds_a_word = 4.0
     try:
         page.click("text=Where is fuel kept?")
         page.wait_for_function("document.querySelector('.ga-partial')?.innerText.startsWith('I looked')")

@@ -22,18 +22,22 @@ function panZoom(stage, world, paint) {
   };
   view.show = show;
   view.fit = (box = [0, 0, view.width, view.height], margin = 1) => {
-    const rect = stage.getBoundingClientRect();
-    view.late = !rect.width;  // hidden behind another tab: to be done when it is seen
+    const width = stage.clientWidth, height = stage.clientHeight;
+    view.late = !width;  // hidden behind another tab: to be done when it is seen
     if (view.late) return;
     const across = Math.max(box[2] - box[0], 1e-9), down = Math.max(box[3] - box[1], 1e-9);
-    view.zoom = Math.min(rect.width / across, rect.height / down) / margin;
-    view.left = rect.width / 2 - view.zoom * (box[0] + box[2]) / 2;
-    view.top = rect.height / 2 - view.zoom * (box[1] + box[3]) / 2;
+    view.zoom = Math.min(width / across, height / down) / margin;
+    view.left = width / 2 - view.zoom * (box[0] + box[2]) / 2;
+    view.top = height / 2 - view.zoom * (box[1] + box[3]) / 2;
     show();
   };
-  view.at = event => {
+  const onStage = (x, y) => {  // inside its border
     const rect = stage.getBoundingClientRect();
-    return [(event.clientX - rect.left - view.left) / view.zoom, (event.clientY - rect.top - view.top) / view.zoom];
+    return [x - rect.left - stage.clientLeft, y - rect.top - stage.clientTop];
+  };
+  view.at = event => {
+    const [x, y] = onStage(event.clientX, event.clientY);
+    return [(x - view.left) / view.zoom, (y - view.top) / view.zoom];
   };
   view.zoomAt = (x, y, factor) => {
     const next = view.zoom * factor;
@@ -46,8 +50,7 @@ function panZoom(stage, world, paint) {
   view.move = (dx, dy) => { view.left += dx; view.top += dy; show(); };
   stage.addEventListener("wheel", event => {
     event.preventDefault();
-    const rect = stage.getBoundingClientRect();
-    view.zoomAt(event.clientX - rect.left, event.clientY - rect.top, Math.exp(-event.deltaY * 0.0015));
+    view.zoomAt(...onStage(event.clientX, event.clientY), Math.exp(-event.deltaY * 0.0015));
   }, {passive: false});
   const fingers = new Map();
   stage.addEventListener("pointerdown", event => {
@@ -63,10 +66,10 @@ function panZoom(stage, world, paint) {
     if (!last) return;
     const dx = event.clientX - last[0], dy = event.clientY - last[1];
     if (fingers.size === 2) {
-      const other = [...fingers].find(([id]) => id !== event.pointerId)[1], rect = stage.getBoundingClientRect();
+      const other = [...fingers].find(([id]) => id !== event.pointerId)[1];
       const before = Math.hypot(last[0] - other[0], last[1] - other[1]);
       const after = Math.hypot(event.clientX - other[0], event.clientY - other[1]);
-      if (before > 0) view.zoomAt(other[0] - rect.left, other[1] - rect.top, after / before);
+      if (before > 0) view.zoomAt(...onStage(...other), after / before);
     } else {
       if (Math.abs(dx) + Math.abs(dy) > 2) { view.dragged = true; stage.classList.add("moving"); }
       view.move(dx, dy);
