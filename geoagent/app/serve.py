@@ -21,6 +21,7 @@ from geoagent.demo import DEMOS, Demo
 from geoagent.types import GeoAgentError
 
 MAX_UPLOAD = "512mb"
+_UPLOADS = "GRADIO_TEMP_DIR"
 
 
 @dataclass(frozen=True)
@@ -31,12 +32,23 @@ class ServedPage:
     blocks: gr.Blocks
     sessions: Sessions
     uploads: Path
+    uploads_before: str | None
+    """Where Gradio put uploads before this page was served."""
 
     def close(self) -> None:
         """Stop answering, and remove every file that people brought or took away."""
         self.blocks.close(verbose=False)
         self.sessions.close()
         shutil.rmtree(self.uploads, ignore_errors=True)
+        _put_uploads_in(self.uploads_before)
+
+
+def _put_uploads_in(folder: str | None) -> None:
+    """Gradio looks there at every upload, for all pages of a process."""
+    if folder is None:
+        os.environ.pop(_UPLOADS, None)
+    else:
+        os.environ[_UPLOADS] = folder
 
 
 def serve(
@@ -63,7 +75,8 @@ def serve(
         demos: Pictures of the example cards.
     """
     uploads = Path(tempfile.mkdtemp(prefix="geoagent-uploads-"))
-    os.environ["GRADIO_TEMP_DIR"] = str(uploads)  # read when components are made
+    before = os.environ.get(_UPLOADS)
+    _put_uploads_in(str(uploads))
     sessions = Sessions(model, images, llm)
     page = build_page(sessions, examples_of(demos), tiles)
     page.queue(max_size=64)
@@ -83,5 +96,6 @@ def serve(
         )
     except OSError as error:
         shutil.rmtree(uploads, ignore_errors=True)
+        _put_uploads_in(before)
         raise GeoAgentError(f"port {port} of {host} cannot be used: choose another with --port") from error
-    return ServedPage(address, page, sessions, uploads)
+    return ServedPage(address, page, sessions, uploads, before)

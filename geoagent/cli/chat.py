@@ -76,10 +76,12 @@ def _serve(args: argparse.Namespace) -> int:
         llm=llm,
     )
     print(f"geoagent with {args.model}: open {page.address} (Ctrl-C ends it)", flush=True)
-    page.sessions.worker.submit(model.warm_up, threading.Event())  # ready by the time of the first question
+    ended = threading.Event()
+    page.sessions.worker.submit(model.warm_up, ended)  # ready by the time of the first question
     try:
         threading.Event().wait()
     finally:
+        ended.set()
         page.close()
     return 0
 

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 import urllib.request
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -387,7 +388,9 @@ def test_points_and_boxes_without_a_mouse(asked):
 def test_a_picture_that_came_behind_another_tab_is_shown_whole(asked, tmp_path):
     asked.click('[data-zoom="in"]')
     asked.click('[data-tab="table"]')
-    upload(asked, write_scene(painted_scene(), tmp_path / "later.tif", shift=500.0))
+    night = painted_scene()
+    night = replace(night, image=night.image // 3)
+    upload(asked, write_scene(night, tmp_path / "later.tif", shift=500.0))
     asked.press("#ga-box textarea", "Enter")
     asked.wait_for_function("document.querySelector('[data-part=\"images\"]').length === 2")
     asked.click('[data-tab="image"]')
