@@ -388,13 +388,16 @@ def test_a_work_folder_belongs_to_one_question(tmp_path: Path) -> None:
 # ----------------------------------------------------------------------------------------------- on disk
 
 
-def test_masks_on_disk_say_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("together", [1 << 20, 1500])
+def test_masks_on_disk_say_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, together: int) -> None:
+    """Also when only a few of the small objects fit into memory."""
     image = write(tmp_path / "scene.tif", town())
     predictor, _ = oracle_predictor()
     question = "the storage tanks and the rivers in the left half"
     held = predictor.segment(image, question, tiled=True)
     monkeypatch.setattr("geoagent.large.finishing.LARGEST_HELD", 64)
     monkeypatch.setattr("geoagent.large.finishing._CROP_HELD", 40)
+    monkeypatch.setattr("geoagent.large.finishing._CROPS_HELD", together)
     stored = predictor.segment(image, question, tiled=True)
     assert isinstance(stored.targets[0].mask, MaskFile)
     assert {type(i.crop) for i in stored.targets[0].instances} == {MaskFile, np.ndarray}
