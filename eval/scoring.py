@@ -107,6 +107,7 @@ def score_masks(sample: Sample, record: SampleRecord, conventions: Sequence[Conv
     both = overlap(true_union, union_of(answer, size))
     iou = both.iou(empty=1.0)
     table = target_ious(present, answer)
+    right = which_are_right(present, [masks[k] for k in judged])
     rejected = [k not in pairs or pairs[k] not in accepted for k in range(len(sample.targets))]
     return MaskScores(
         has_target=bool(present),
@@ -120,7 +121,7 @@ def score_masks(sample: Sample, record: SampleRecord, conventions: Sequence[Conv
             (not target.present, no) for target, no, yes in zip(sample.targets, rejected, usable, strict=True) if yes
         ),
         instances=_instance_counts(present, [candidates[k] for k in accepted], answer, unknown),
-        candidates=_correctness(present, [(candidates[k].score, masks[k]) for k in judged]),
+        candidates=tuple(zip([candidates[k].score for k in judged], right, strict=True)),
         conventions={
             convention.name: convention.score([_known(t.mask, unknown) for t in present], answer, size)
             for convention in conventions
@@ -205,9 +206,8 @@ def _instance_counts(
     return count_instances(truth, predicted, unknown)
 
 
-def _correctness(
-    present: Sequence[LabelledTarget], candidates: Sequence[tuple[float, Mask]]
-) -> tuple[tuple[float, bool], ...]:
-    table = target_ious(present, [mask for _, mask in candidates])
+def which_are_right(present: Sequence[LabelledTarget], masks: Sequence[Mask]) -> list[bool]:
+    """For each predicted mask, whether it is matched with a true target that it overlaps by `CORRECT_IOU`."""
+    table = target_ious(present, masks)
     right = {column for row, column in assign(table) if table[row, column] >= CORRECT_IOU}
-    return tuple((score, column in right) for column, (score, _) in enumerate(candidates))
+    return [column in right for column in range(len(masks))]

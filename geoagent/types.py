@@ -127,6 +127,18 @@ class Instance:
         return full
 
 
+@dataclass(frozen=True)
+class ScoreClues:
+    """What a score is made of, as logits."""
+
+    token: float
+    """Of P(<seg>) against <rej>; 0 for what was pointed at."""
+    object: float
+    """SAM2's object score."""
+    iou: float
+    """SAM2's guess of its mask's IoU."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
     """How a mask was found: maps over the whole image for people to look at, float32 [h,w], each on its own grid.
@@ -140,6 +152,7 @@ class Evidence:
     """The phrase's own <seg> or <rej>."""
     prompt: NDArray[np.float32] | None = None
     """How strongly the dense prompt marks each place for SAM2's decoder, 0 where it says nothing."""
+    clues: ScoreClues | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

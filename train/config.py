@@ -139,6 +139,8 @@ class TrainConfig:
     model: ModelConfig = ModelConfig()
     sources: tuple[SourceConfig, ...] = (SourceConfig(data="synth"),)
     stages: tuple[StageConfig, ...] = (StageConfig(steps=1000),)
+    length: float = 1.0
+    """Factor on the steps of every stage, to fit the run into the time there is."""
     loss: LossConfig = LossConfig()
     learning_rate: float = 6e-4
     final_rate: float = 0.02
@@ -192,12 +194,16 @@ class TrainConfig:
     @property
     def steps(self) -> int:
         """Length of the run."""
-        return sum(stage.steps for stage in self.stages)
+        return sum(self.steps_of(stage) for stage in self.stages)
+
+    def steps_of(self, stage: StageConfig) -> int:
+        """Steps of one stage."""
+        return max(1, round(self.length * stage.steps))
 
     def stage_at(self, step: int) -> StageConfig:
         """The stage that a step belongs to."""
         for stage in self.stages:
-            if step < stage.steps:
+            if step < self.steps_of(stage):
                 return stage
-            step -= stage.steps
+            step -= self.steps_of(stage)
         return self.stages[-1]

@@ -5,7 +5,7 @@
     accelerate launch --config_file train/accelerate/zero2.yaml -m train.finetune --config …
 
 Resumes by itself where a checkpoint of the run is found. Writes ``<out>/<name>/``: log, checkpoints, evaluations, and
-at the end ``model`` (a folder that `geoagent.load` opens), or ``adapter`` for a run with LoRA.
+at the end, or when its time is up, ``model`` (a folder that `geoagent.load` opens), or ``adapter`` with LoRA.
 """
 
 import argparse
@@ -35,8 +35,8 @@ def main(arguments: list[str] | None = None) -> None:
         raise SystemExit(f"error: {error}") from None
 
 
-def finetune(config: TrainConfig) -> Path | None:
-    """Run (or go on with) what ``config`` describes; the folder of the result, None when time ran out first."""
+def finetune(config: TrainConfig) -> Path:
+    """Run (or go on with) what ``config`` describes; the folder of the result."""
     accelerator = make_accelerator(config)
     start = build_start(config, resolve_precision(config.precision))
     module = TrainedModule(start.model, auxiliary=config.auxiliary)
@@ -49,14 +49,14 @@ def finetune(config: TrainConfig) -> Path | None:
     trainer = Trainer(config, module, batches, accelerator, evaluator)
     if trainer.resume() and accelerator.is_main_process:
         print(f"{trainer.folder}: goes on at step {trainer.step}")
-    complete = trainer.train()
-    folder = write_result(trainer, start) if complete else None
+    trainer.train()
+    folder = write_result(trainer, start)
     accelerator.end_training()
     return folder
 
 
 def write_result(trainer: Trainer, start: Start) -> Path:
-    """The averaged weights of a finished run; every process calls this."""
+    """The averaged weights as they are now; every process calls this."""
     folder = trainer.folder / result_name(trainer.config)
     accelerator = trainer.accelerator
     if accelerator.is_main_process:

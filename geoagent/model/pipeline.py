@@ -9,7 +9,6 @@ Shapes: B images, N targets, S tokens of a packed sequence, D the language model
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +17,7 @@ from transformers import AutoModel, PreTrainedModel, Sam2Model
 from geoagent.model import mllm as language
 from geoagent.model import sam as segmenter
 from geoagent.model import switches
-from geoagent.model.configuration import GeoAgentConfig
+from geoagent.model.configuration import GeoAgentConfig, ScoreConfig
 from geoagent.model.description import mean_state
 from geoagent.model.grounding import Ascr, Grounding, TargetQueries
 from geoagent.model.instances import CoreHead
@@ -253,11 +252,16 @@ def _in_order(
     return masks, torch.cat([c for _, c in parts])[back]
 
 
-def combined_score(config: Any, token: Tensor, objectness: Tensor, iou: Tensor) -> Tensor:
-    """The calibrated probability [N] that a target is there: see `ScoreConfig`."""
-    iou_logit = torch.logit(iou.float().clamp(1e-3, 1 - 1e-3))
-    total = config.bias + config.token * token.float() + config.object * objectness.float() + config.iou * iou_logit
-    return torch.sigmoid(total)
+def score_clues(token: Tensor, masks: segmenter.DecodedMasks) -> Tensor:
+    """[N,3]: logits of P(<seg>), of SAM2's object score and of its IoU score."""
+    iou = torch.logit(masks.iou.float().clamp(1e-3, 1 - 1e-3))
+    return torch.stack([token.float(), masks.objectness.float(), iou], dim=1)
+
+
+def combined_score(config: ScoreConfig, clues: Tensor) -> Tensor:
+    """The calibrated probability [N] that a target is there, from its clues [N,3]: see `ScoreConfig`."""
+    weights = clues.new_tensor([config.token, config.object, config.iou])
+    return torch.sigmoid(config.bias + clues @ weights)
 
 
 AutoModel.register(GeoAgentConfig, GeoAgentModel)

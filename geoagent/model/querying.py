@@ -17,12 +17,12 @@ from geoagent.model import sam as segmenter
 from geoagent.model.evidence import WordPlaces, gather_evidence, watch_prompts
 from geoagent.model.grounding import TargetQueries
 from geoagent.model.judging import judge_phrases
-from geoagent.model.pipeline import GeoAgentModel, ImageFeatures, SegmentedTargets, combined_score
+from geoagent.model.pipeline import GeoAgentModel, ImageFeatures, SegmentedTargets, combined_score, score_clues
 from geoagent.model.processor import GeoAgentProcessor
 from geoagent.model.requests import Draft, DraftTarget, Request
 from geoagent.model.tasks import task_of
 from geoagent.model.tokens import AnswerGrammar, TokenIds, phrase_spans
-from geoagent.types import Evidence, Pixels
+from geoagent.types import Evidence, Pixels, ScoreClues
 
 MAX_TARGETS_AT_ONCE = 32
 
@@ -210,10 +210,10 @@ class QueryGrounder:
         token = torch.stack([item.decision_logit for item in found])
         # Who points at something knows that it is there: the language model's opinion does not count.
         pointed = torch.tensor([bool(r.prompts) for r in asked], device=token.device)
-        scores = combined_score(
-            self.model.config.score, token.masked_fill(pointed, 0.0), targets.masks.objectness, targets.masks.iou
-        )
-        return [self._draft(item, k, float(scores[k]), targets, evidence[k]) for k, item in enumerate(found)]
+        clues = score_clues(token.masked_fill(pointed, 0.0), targets.masks)
+        scores = combined_score(self.model.config.score, clues)
+        told = [replace(e, clues=ScoreClues(*row)) for e, row in zip(evidence, clues.tolist(), strict=True)]
+        return [self._draft(item, k, float(scores[k]), targets, told[k]) for k, item in enumerate(found)]
 
     def _draft(self, item: _Found, k: int, score: float, targets: SegmentedTargets, evidence: Evidence) -> DraftTarget:
         by_cores = self.model.config.instances.split == "cores"

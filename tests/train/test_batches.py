@@ -74,6 +74,45 @@ def test_rendered_scenes_by_stage(tiny_folder, processor):
     assert same(second, StepBatches(config, processor)[1])
 
 
+def test_closer_views_show_things_as_large(tiny_folder, processor):
+    """Half the side and half the crop: the same metres a pixel, a quarter of the ground."""
+
+    def ground(**stage):
+        config = run_of(
+            tiny_folder,
+            sources=(SourceConfig(data="synth", size=256, view=ViewConfig(zoom=(0.75, 0.75))),),
+            stages=(StageConfig(steps=1, images=1, questions=1, **stage),),
+            loss=LossConfig(),
+        )
+        source = StepBatches(config, processor).sources[0]
+        return source.draw(np.random.default_rng(0), config.stages[0]).scene.gsd_m
+
+    whole = ground(side=192)
+    assert ground(side=96, closer=0.5) == pytest.approx(whole)
+    assert ground(side=96) == pytest.approx(2 * whole)
+
+
+def test_a_pool_of_rendered_scenes(tiny_folder, processor):
+    """Views differ, scenes come again; every process draws from the same pool."""
+
+    def scenes(pool, rank=0):
+        config = run_of(
+            tiny_folder,
+            sources=(SourceConfig(data="synth", size=96, pool=pool, view=ViewConfig(zoom=(0.6, 1.0))),),
+            stages=(StageConfig(steps=4, side=64, images=2, questions=1, towers_only=True),),
+            loss=LossConfig(),
+        )
+        batches = StepBatches(config, processor, rank, 2)
+        samples = [sample for step in range(4) for sample in batches[step].batch.samples]
+        return {sample.image_id for sample in samples}, {sample.image.tobytes() for sample in samples}
+
+    ids, views = scenes(2)
+    assert len(ids) == 2
+    assert len(views) > 2
+    assert scenes(2, rank=1)[0] <= ids
+    assert len(scenes(0)[0]) > 2
+
+
 def test_sources_come_and_go_with_their_schedules(tiny_folder, processor):
     """A source whose factor is 0 at the start and all there is at the end."""
     squares = f"folder:{tiny_folder / 'squares'}"

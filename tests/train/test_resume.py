@@ -168,6 +168,7 @@ def test_deepspeed_on_two_cpu_processes(tiny_folder, tmp_path):
     assert first.returncode == 0, first.stderr[-2000:]
     assert list(losses_of(replace(config, name="two"))) == [1]
     assert (checkpoints(tmp_path / "two")[-1] / "deepspeed").is_dir()
+    assert (tmp_path / "two" / "adapter").is_dir()  # what it has so far can be used
     second = launch()
     assert second.returncode == 0, second.stderr[-2000:]
     one, two = (losses_of(replace(config, name=name)) for name in ("one", "two"))

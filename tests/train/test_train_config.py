@@ -19,6 +19,7 @@ def test_the_configurations_that_are_promised():
     assert {path.stem for path in CONFIGS} >= {
         "nano",
         "nano-open",
+        "nano-gpu",
         "nano-finetune",
         "qwen3vl-4b-earthreason",
         "qwen3vl-8b-lasers",
@@ -53,6 +54,14 @@ def test_nano_open_is_nano_without_images_for_research_only():
     assert {**open_, "name": "nano"} == nano
 
 
+def test_a_run_of_half_the_length():
+    config = load_yaml(TrainConfig, ROOT / "train/configs/nano-gpu.yaml", ["length=0.5"])
+    whole = load_yaml(TrainConfig, ROOT / "train/configs/nano-gpu.yaml")
+    assert config.steps == pytest.approx(whole.steps / 2, abs=len(whole.stages))
+    changes = [step for step in range(1, config.steps) if config.stage_at(step) != config.stage_at(step - 1)]
+    assert changes == [sum(round(s.steps / 2) for s in whole.stages[:n]) for n in range(1, len(whole.stages))]
+
+
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
@@ -67,6 +76,7 @@ def test_nano_open_is_nano_without_images_for_research_only():
         ({"model": {"lora": {}, "trained": ["sam"]}}, "without lora"),
         ({"precision": "bf17"}, "precision is one of"),
         ({"loss": {"class_maps": 0}, "stages": [{"steps": 1, "towers_only": True}]}, "class maps"),
+        ({"stages": [{"steps": 1, "towers_only": True, "words_only": True}]}, "not both"),
     ],
 )
 def test_what_cannot_be_trained_is_refused(values, reason):

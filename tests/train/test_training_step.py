@@ -65,7 +65,8 @@ def test_the_gradient_of_packed_questions_is_the_sum_of_separate_ones():
     separate = gradients(module)
     assert set(together) == set(separate)
     for name, gradient in together.items():
-        torch.testing.assert_close(gradient, separate[name], rtol=2e-3, atol=2e-3 * float(gradient.abs().max() + 1e-4))
+        # Biases of keys have a gradient of zero but for rounding, which depends on the processor.
+        torch.testing.assert_close(gradient, separate[name], rtol=2e-3, atol=2e-3 * float(gradient.abs().max() + 1e-3))
 
 
 def test_accumulated_batches_do_what_one_large_batch_does(tiny_folder, tmp_path):
@@ -117,6 +118,26 @@ def test_only_class_maps_while_the_towers_are_trained_alone(tiny_folder, tmp_pat
     assert any(".visual." in name for name in moved)
     assert any("sam.vision_encoder" in name for name in moved)
     assert not any(part in name for name in moved for part in ("grounding", "mask_decoder.transformer", "layers"))
+
+
+def test_only_the_language_model_while_words_are_trained_alone(tiny_folder, tmp_path):
+    config = tiny_run(
+        tiny_folder,
+        out=str(tmp_path),
+        stages=(StageConfig(steps=2, side=64, images=1, questions=2, words_only=True),),
+        loss=LossConfig(),
+        weight_decay=0.0,
+        ema=0.0,
+    )
+    trainer = trainer_of(config)
+    batch = trainer.batches[0]
+    assert batch.batch.inputs.grid_thw[0, 1:].tolist() == [2, 2]  # patches: next to nothing to look at
+    before = {name: p.detach().clone() for name, p in trainer.bare.named_parameters()}
+    assert set(trainer.train_step([batch])) == {"loss", "answer", "classes"}
+    moved = {name for name, p in trainer.bare.named_parameters() if not torch.equal(p, before[name])}
+    assert any("language_model.layers" in name for name in moved)
+    assert any("classify_state" in name for name in moved)
+    assert not any(part in name for name in moved for part in ("sam.", "grounding", "prompting", "classify_pixel"))
 
 
 @pytest.mark.parametrize("where", ["loss", "gradient"])

@@ -1,0 +1,151 @@
+"""Fit the scores of a model folder to how often its masks are right, and write them into its ``config.json``.
+
+    python -m tools.calibrate runs/nano/model --data synth:val --data imagery:PATH --limit 300
+
+Every phrase of every answer counts, accepted or not: a logistic regression from its clues (the language model's
+opinion, SAM2's object and IoU scores) to whether its mask overlaps a true target by half. The threshold is the one that
+answers best whether there is anything at all: the mean of T_acc and N_acc is largest. Use validation data, never the
+test.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from tqdm import tqdm
+
+import geoagent
+from eval.scoring import which_are_right
+from geoagent.data.dataset import SegmentationDataset
+from geoagent.data.registry import open_dataset
+from geoagent.model.configuration import GeoAgentConfig, ScoreConfig
+from geoagent.predictor import Predictor
+from geoagent.types import GeoAgentError, Prediction, Sample
+
+Floats = NDArray[np.float64]
+_SHRINK = 1e-3
+"""Keeps the weights of clues that say nothing near zero."""
+_THRESHOLDS = np.arange(2, 97) / 100
+
+
+@dataclass(frozen=True)
+class Answered:
+    """One question with what became of it."""
+
+    clues: Floats
+    """[candidates,3]."""
+    right: NDArray[np.bool_]
+    """[candidates]."""
+    has_target: bool
+    weight: float
+    """Each dataset counts the same."""
+
+
+def collect(predictor: Predictor, dataset: SegmentationDataset) -> Iterator[Answered]:
+    """Ask a whole dataset; questions whose labels leave anything open are passed over."""
+    weight = 1 / len(dataset)
+    progress = tqdm(total=len(dataset), unit="sample", desc=f"{dataset.name}:{dataset.split}")
+    for group in dataset.groups():
+        session = predictor.open(dataset[group[0]].image)
+        for sample in (dataset[index] for index in group):
+            progress.update()
+            if all(target.scorable for target in sample.targets):
+                yield judge(session.ask(sample.instruction, prompts=sample.prompts), sample, weight)
+    progress.close()
+
+
+def judge(prediction: Prediction, sample: Sample, weight: float = 1.0) -> Answered:
+    """Which phrases of an answer are right; pixels that the labels do not know count as not answered."""
+    present = [target for target in sample.targets if target.present]
+    unknown = np.zeros(sample.image.shape[:2], dtype=np.bool_)
+    for target in sample.targets:
+        if target.ignore is not None:
+            unknown |= target.ignore
+    candidates = [c for c in prediction.candidates if c.evidence is not None and c.evidence.clues is not None]
+    masks = [np.asarray(c.mask) & ~unknown for c in candidates]
+    clues = [
+        (c.evidence.clues.token, c.evidence.clues.object, c.evidence.clues.iou)
+        for c in candidates
+        if c.evidence is not None and c.evidence.clues is not None
+    ]
+    return Answered(
+        clues=np.array(clues, dtype=np.float64).reshape(-1, 3),
+        right=np.array(which_are_right(present, masks), dtype=np.bool_),
+        has_target=bool(present),
+        weight=weight,
+    )
+
+
+def fit(answers: Sequence[Answered]) -> ScoreConfig:
+    """The score that tells best which phrases are right. No clue may count against what it speaks for."""
+    clues = np.concatenate([a.clues for a in answers])
+    right = np.concatenate([a.right for a in answers]).astype(np.float64)
+    weight = np.concatenate([np.full(len(a.right), a.weight) for a in answers])
+    if not 0 < right.sum() < len(right):
+        raise GeoAgentError(f"{int(right.sum())} of {len(right)} phrases are right: nothing can be learned from that")
+
+    def loss(values: Floats) -> float:
+        logits = clues @ values[:3] + values[3]
+        entropy = np.logaddexp(0, logits) - right * logits
+        return float((weight * entropy).sum() / weight.sum() + _SHRINK * (values[:3] ** 2).sum())
+
+    bounds = [(0, None)] * 3 + [(None, None)]
+    token, thing, iou, bias = minimize(loss, np.array([0.5, 0.5, 0.5, 0.0]), method="L-BFGS-B", bounds=bounds).x
+    config = ScoreConfig(token=float(token), object=float(thing), iou=float(iou), bias=float(bias))
+    return ScoreConfig(**{**asdict(config), "threshold": best_threshold(config, answers)})
+
+
+def best_threshold(config: ScoreConfig, answers: Sequence[Answered]) -> float:
+    """Where questions about what is there and about what is not are answered best."""
+    best = np.array([score_of(config, a.clues).max(initial=0.0) for a in answers])
+    there = np.array([a.has_target for a in answers])
+    weight = np.array([a.weight for a in answers])
+    accuracy = []
+    for threshold in _THRESHOLDS:
+        correct = (best >= threshold) == there
+        accuracy.append(sum(np.average(correct[part], weights=weight[part]) for part in (there, ~there) if part.any()))
+    # The middle of the best stretch: the least sensitive place.
+    good = _THRESHOLDS[np.array(accuracy) >= max(accuracy) - 1e-9]
+    return float(good[len(good) // 2])
+
+
+def score_of(config: ScoreConfig, clues: Floats) -> Floats:
+    """Scores [n] of clues [n,3], as `geoagent.model.pipeline.combined_score` gives them."""
+    logits = clues @ np.array([config.token, config.object, config.iou]) + config.bias
+    scores: Floats = 1 / (1 + np.exp(-logits))
+    return scores
+
+
+def main() -> int:
+    """Parse, ask, fit, write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", type=Path, help="folder of the model; its config.json is changed")
+    parser.add_argument("--data", action="append", required=True, metavar="SPEC", help="as for eval.run, repeatable")
+    parser.add_argument("--split", default="val")
+    parser.add_argument("--limit", type=int, default=300, help="questions of each dataset (default: %(default)s)")
+    given = parser.parse_args()
+    try:
+        predictor = geoagent.load(str(given.model))
+        answers = [
+            answered
+            for spec in given.data
+            for answered in collect(predictor, open_dataset(spec, split=given.split, limit=given.limit))
+        ]
+        score = fit(answers)
+    except GeoAgentError as error:
+        print(f"calibrate: {error}", file=sys.stderr)
+        return 2
+    config = GeoAgentConfig.from_pretrained(given.model)
+    config.score = score
+    config.save_pretrained(given.model)
+    print(f"{given.model / 'config.json'}: {score}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
