@@ -75,7 +75,10 @@ def build_server(open_toolbox: OpenToolbox) -> Server[Toolbox, Any]:
     @server.read_resource()
     async def read(uri: AnyUrl) -> Iterable[ReadResourceContents]:
         toolbox = server.request_context.lifespan_context
-        data, mime = await anyio.to_thread.run_sync(lambda: read_resource(toolbox, uri), abandon_on_cancel=True)
+        asked = {"toolbox": toolbox, "uri": uri}
+        data, mime = await anyio.to_thread.run_sync(
+            lambda: guarded("the resource", read_resource, asked), abandon_on_cancel=True
+        )
         return [ReadResourceContents(content=data, mime_type=mime)]
 
     return server

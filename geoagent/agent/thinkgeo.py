@@ -16,7 +16,7 @@ from geoagent.agent.calculator import evaluate
 from geoagent.agent.schema import arguments_of, description_of, repair_hint
 from geoagent.agent.segmenter import Segmenter
 from geoagent.agent.store import SceneStore
-from geoagent.agent.toolbox import Outcome, Toolbox, guarded
+from geoagent.agent.toolbox import Toolbox, guarded
 from geoagent.data.classes import CLASSES
 from geoagent.types import Box, GeoAgentError, Instance
 
@@ -162,7 +162,7 @@ class ThinkGeoTools:
 def _as_langchain(name: str, function: Callable[..., str]) -> BaseTool:
     def call(**arguments: Any) -> str:
         try:
-            return str(guarded(name, lambda **values: Outcome({"text": function(**values)}), arguments).answer["text"])
+            return guarded(name, function, arguments)
         except GeoAgentError as error:
             raise ToolException(str(error)) from error
 

@@ -247,6 +247,28 @@ async def test_pictures_are_resources_and_shown_on_request_only(root):
                 await session.read_resource(uri)
 
 
+async def test_what_breaks_in_a_resource_tells_no_path(root, tmp_path):
+    """The file of an export is gone, and something else has its place."""
+    workshop = Workshop(roots=[root], model=OracleSegmenter(scenes()), workspace=tmp_path / "kept")
+    async with AsyncExitStack() as stack:
+        url = await stack.enter_async_context(http_server(workshop))
+        read, write, _ = await stack.enter_async_context(streamable_http_client(url))
+        session = await stack.enter_async_context(ClientSession(read, write))
+        await session.initialize()
+        image = (await session.call_tool("list_images", {})).structuredContent["images"][0]["image_id"]
+        file = (await session.call_tool("render", {"ids": [image]})).structuredContent["file_id"]
+        mask = (await session.call_tool("segment", {"image_id": image, "text": "river"})).structuredContent
+        mask = mask["found"][0]["mask_id"]
+        for path in (tmp_path / "kept").rglob("mask.npz"):
+            path.write_bytes(b"no archive")
+        for path in (tmp_path / "kept").rglob("picture.png"):
+            path.unlink()
+        for uri in (f"geoagent://file/{file}", f"geoagent://mask/{mask}"):
+            with pytest.raises(McpError) as error:
+                await session.read_resource(uri)
+            assert "kept" not in str(error.value).replace("no longer kept", "")
+
+
 async def test_each_client_has_a_workspace_of_its_own(root, tmp_path):
     workshop = Workshop(roots=[root], model=OracleSegmenter(scenes()), workspace=tmp_path / "kept")
     async with AsyncExitStack() as stack:

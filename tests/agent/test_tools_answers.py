@@ -64,6 +64,12 @@ def test_segment_in_a_region_keeps_the_place(toolbox, images):
     assert both["area_m2"] == close(area(TANKS[1]))
 
 
+@pytest.mark.parametrize("pointing", [{"points": [[5]]}, {"boxes": [[1, 2, 3]]}, {"points": [[1, 2, 1, 4]]}])
+def test_malformed_pointing_says_how_it_should_be(toolbox, images, pointing):
+    with pytest.raises(GeoAgentError, match=r"a point is \[x, y\]"):
+        toolbox.segment(images["before"], "storage tanks", **pointing)
+
+
 def test_measure_ranks_objects(toolbox, tanks):
     answer = toolbox.measure(tanks).answer
     assert answer["objects"] == 5

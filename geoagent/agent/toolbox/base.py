@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import Field
 
@@ -15,6 +15,7 @@ from geoagent.agent.store import SceneStore, StoredFile
 from geoagent.geo.georef import is_measurable
 from geoagent.types import GeoAgentError
 
+T = TypeVar("T")
 ImageId = Annotated[str, Field(description="an id from list_images, such as img_k3x8qz2a", max_length=80)]
 MaskId = Annotated[
     str, Field(description="an id from a tool's answer; mask_…#3 is the third object of a mask", max_length=80)
@@ -31,8 +32,8 @@ class Outcome:
     """PNG, only where the model asked to see it."""
 
 
-def guarded(name: str, function: Callable[..., Outcome], arguments: Mapping[str, Any]) -> Outcome:
-    """Call a tool; what breaks inside it becomes an error that tells neither paths nor code."""
+def guarded(name: str, function: Callable[..., T], arguments: Mapping[str, Any]) -> T:
+    """Call a tool, or what reads for one; what breaks inside it becomes an error that tells neither paths nor code."""
     try:
         return function(**arguments)
     except (GeoAgentError, CancelledError):

@@ -38,6 +38,8 @@ class SegmentTools(Tools):
 
         What is not in the image comes back under "absent". Ask for one kind of thing at a time.
         """
+        if any(len(point) not in (2, 3) for point in points or ()) or any(len(box) != 4 for box in boxes or ()):
+            raise GeoAgentError("a point is [x, y] and a box [x0, y0, x1, y1], in pixels of the image")
         asked = self._sight.ask(
             image_id, text, region=_box(region), points=points or (), boxes=boxes or (), min_score=min_score
         )
