@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoagent.agent.answers import Answer, number
+from geoagent.agent.grids import part_of
 from geoagent.agent.masks import StoredMask
 from geoagent.agent.rows import Rows, area_of_rows
 from geoagent.geo.georef import is_measurable
@@ -56,7 +57,9 @@ def _ratio(pixels: int, metres: float | None, info: ImageInfo) -> float:
     """Which part of the image that is."""
     if metres is None:
         return pixels / (info.width * info.height)
-    everything = mask_area_m2(np.broadcast_to(np.True_, info.size), info)  # takes no memory
+    # Pixel areas change smoothly: fewer and larger ones have the same sum.
+    reduced = part_of(info, (0, 0, info.width, info.height), (min(info.height, 1024), min(info.width, 1024)))
+    everything = mask_area_m2(np.ones(reduced.size, dtype=np.bool_), reduced)
     return metres / everything if everything else 0.0
 
 
