@@ -47,6 +47,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _serve(args: argparse.Namespace) -> int:
+    import signal
     import threading
     from pathlib import Path
 
@@ -76,6 +77,7 @@ def _serve(args: argparse.Namespace) -> int:
         llm=llm,
     )
     print(f"geoagent with {args.model}: open {page.address} (Ctrl-C ends it)", flush=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # a service's end removes temporary files as well
     ended = threading.Event()
     page.sessions.worker.submit(model.warm_up, ended)  # ready by the time of the first question
     try:

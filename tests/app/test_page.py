@@ -426,6 +426,6 @@ def test_the_command_serves_on_the_port_of_the_environment(tmp_path):
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=60) as reply:
             assert b"gradio" in reply.read()
     finally:
-        process.send_signal(2)
+        process.terminate()
         process.wait(timeout=120)
     assert not list(tmp_path.glob("geoagent-*")), "temporary files were left behind"
