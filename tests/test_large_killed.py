@@ -13,12 +13,13 @@ from rasterio.transform import from_origin
 from tiny import picture, tiny_model
 
 OUTPUTS = ("out.tif", "out.ids.tif", "out.geojson")
-SIDE = 1100
+SIDE, ROWS = 620, 6
+"""Pixels of the image, and rows of tiles in it."""
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A model, and an image of 10 x 10 tiles."""
+    """A model, and an image of 6 x 6 tiles."""
     model, processor = tiny_model()
     model.config.trained = True
     model.save_pretrained(tmp_path / "model")
@@ -53,12 +54,12 @@ def test_the_command_killed_and_given_again_writes_the_same_bytes(folder: Path) 
     expected = written(folder, "straight")
 
     stopped, work = start(folder, "stopped"), folder / "stopped-work"
-    while stopped.poll() is None and len(list(work.glob("row-*.npz"))) < 3:
+    while stopped.poll() is None and len(list(work.glob("row-*.npz"))) < 2:
         time.sleep(0.01)
     stopped.kill()
     assert stopped.wait() == -signal.SIGKILL
     rows = sorted(path.name for path in work.glob("row-*.npz"))
-    assert 3 <= len(rows) < 10
+    assert 2 <= len(rows) < ROWS
     assert not any((folder / "stopped").iterdir())
 
     before = {name: (work / name).stat().st_mtime_ns for name in rows}
