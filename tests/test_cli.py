@@ -312,7 +312,7 @@ def test_json_is_one_object_with_the_documented_fields(run, scripted, geotiff):
     code, out, _ = run("segment", geotiff, "Where is fuel kept?", "--json")
     result = json.loads(out)
     assert code == 0
-    assert set(result) == {"answer", "targets", "absent", "image", "model", "seconds"}
+    assert set(result) == {"answer", "targets", "absent", "image", "model", "seconds", "warnings", "holes"}
     (target,) = result["targets"]
     assert set(target) == {"id", "phrase", "score", "bbox", "pixel_count", "area_m2", "instances"}
     assert (target["id"], target["phrase"], target["score"]) == (1, "storage tanks", 0.9)
@@ -321,7 +321,8 @@ def test_json_is_one_object_with_the_documented_fields(run, scripted, geotiff):
     assert target["area_m2"] == pytest.approx(4 * 325, rel=2e-3)  # UTM's scale near its middle meridian is 0.9996
     assert [i["pixel_count"] for i in target["instances"]] == [225, 100]
     assert result["absent"] == [{"phrase": "helipad", "score": 0.2}]
-    assert set(result["image"]) == {"width", "height", "crs", "gsd_m"}
+    assert set(result["image"]) == {"width", "height", "crs", "gsd_m", "bands", "stretch"}
+    assert (result["image"]["bands"], result["warnings"], result["holes"]) == ([1, 2, 3], [], [])
     assert (result["image"]["width"], result["image"]["height"], result["image"]["crs"]) == (
         WIDTH,
         HEIGHT,

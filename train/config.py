@@ -172,7 +172,9 @@ class TrainConfig:
     """Samples, spread over the dataset."""
     trackers: tuple[str, ...] = ("tensorboard",)
     minutes: float = 0.0
-    """Stop (with a checkpoint) after this many minutes; 0: run to the end."""
+    """Stop (with a checkpoint and a model) after this many minutes; 0: run to the end."""
+    shard: str = "1GB"
+    """Largest file of weights of the result."""
 
     def __post_init__(self) -> None:
         if not self.stages or not self.sources:

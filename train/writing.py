@@ -22,13 +22,13 @@ def write_weights(start: Start, config: TrainConfig, folder: Path) -> None:
     if start.adapter is not None:
         save_adapter(start.adapter, start.processor, config.model, folder)
     else:
-        write_model(start.model, start.processor, folder)
+        write_model(start.model, start.processor, folder, shard=config.shard)
 
 
-def write_model(model: GeoAgentModel, processor: GeoAgentProcessor, folder: Path) -> None:
+def write_model(model: GeoAgentModel, processor: GeoAgentProcessor, folder: Path, *, shard: str = "1GB") -> None:
     """Configuration, weights in half precision where that holds them, tokenizer and image processors."""
     model.config.trained = True
-    model.save_pretrained(folder, state_dict=_halved(model.state_dict()))
+    model.save_pretrained(folder, state_dict=_halved(model.state_dict()), max_shard_size=shard)
     processor.save_pretrained(folder)
 
 

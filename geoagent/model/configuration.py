@@ -147,7 +147,8 @@ class GeoAgentConfig(PreTrainedConfig):
         answer: The answer language, see `AnswerConfig`.
         image: Sizes, see `ImageSizeConfig`.
         switches: Parts of other systems, see `SwitchConfig`.
-        trained: Whether the stages between the two stock models were ever trained; a predictor warns when not.
+        trained: Whether the stages between the two stock models were trained far enough to mean something; a predictor
+            warns when not.
     """
 
     model_type = "geoagent"

@@ -1,4 +1,4 @@
-"""How a target was found, as maps for people: where its words were heard in the image, what SAM2 was told to look at."""
+"""How a target was found, as maps: where its words were heard in the image, what SAM2 was told to look at."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

@@ -6,10 +6,7 @@ import torch
 
 from geoagent.model import checkpoint
 from geoagent.model.boxes import BoxGrounder
-from geoagent.model.catalogue import NANO_FOLDER, saved_source, stock_pair
-from geoagent.model.configuration import GeoAgentConfig
-from geoagent.model.pipeline import GeoAgentModel
-from geoagent.model.processor import GeoAgentProcessor
+from geoagent.model.catalogue import saved_source, stock_pair
 from geoagent.model.querying import QueryGrounder
 from geoagent.types import GeoAgentError
 
@@ -38,24 +35,13 @@ def load_grounder(
             model, processor = checkpoint.from_stock(*stock, dtype=kind, quantize=quantize)
         else:
             label = name if name in ("nano",) else Path(name).name
-            model, processor = _saved(name, kind, quantize)
+            model, processor = checkpoint.from_folder(saved_source(name), dtype=kind, quantize=quantize)
     except OSError as error:
         raise GeoAgentError(f"cannot load {name!r}: {str(error).splitlines()[0]}") from error
     if quantize is None:
         model.to(where)
     way = grounding or ("boxes" if stock else "query")
     return (BoxGrounder if way == "boxes" else QueryGrounder)(model, processor), label
-
-
-def _saved(name: str, dtype: torch.dtype, quantize: str | None) -> tuple[GeoAgentModel, GeoAgentProcessor]:
-    source = saved_source(name)
-    if name == "nano" and not (NANO_FOLDER / "model.safetensors").is_file():
-        config = GeoAgentConfig.from_pretrained(source)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            model = GeoAgentModel(config)
-        return model.to(dtype), GeoAgentProcessor.from_pretrained(source, config)
-    return checkpoint.from_folder(source, dtype=dtype, quantize=quantize)
 
 
 def _dtype(dtype: torch.dtype | str | None, device: str) -> torch.dtype:

@@ -13,6 +13,16 @@ from geoagent.model import checkpoint
 from geoagent.model.pipeline import GeoAgentModel
 from geoagent.types import GeoAgentError
 
+ROUNDING = {"rtol": 1e-3, "atol": 1e-5}
+"""The same weights elsewhere in memory: products may be summed in another order, which depends on the processor."""
+
+
+def assert_came_back(loaded, model):
+    """Every weight, to the last bit."""
+    ours, theirs = model.state_dict(), loaded.state_dict()
+    assert set(ours) == set(theirs)
+    assert all(torch.equal(value, theirs[name]) for name, value in ours.items())
+
 
 @pytest.mark.parametrize("family", ["qwen3_vl", "qwen2_5_vl"])
 @pytest.mark.parametrize("tied", [True, False], ids=["tied", "untied"])
@@ -32,7 +42,8 @@ def test_what_is_saved_comes_back(family, tied, tmp_path):
     assert torch.equal(again.inputs.text.input_ids, batch.inputs.text.input_ids)
     assert torch.equal(again.inputs.pixel_values, batch.inputs.pixel_values)
     assert torch.equal(again.inputs.sam_pixels, batch.inputs.sam_pixels)
-    assert_same(outputs_of(loaded.eval(), again), outputs_of(model, batch), rtol=0, atol=0)
+    assert_came_back(loaded, model)
+    assert_same(outputs_of(loaded.eval(), again), outputs_of(model, batch), **ROUNDING)
     assert not loaded.sam.mask_decoder.dynamic_multimask_via_stability
 
 
@@ -94,9 +105,8 @@ def test_stock_weights_with_new_stages_are_saved_and_come_back(stock_folders, fa
     model.save_pretrained(tmp_path)
     processor.save_pretrained(tmp_path)
     loaded, again = checkpoint.from_folder(tmp_path)
-    assert_same(
-        outputs_of(loaded.eval(), batch_of(again)), outputs_of(model.eval(), batch_of(processor)), rtol=0, atol=0
-    )
+    assert_came_back(loaded, model)
+    assert_same(outputs_of(loaded.eval(), batch_of(again)), outputs_of(model.eval(), batch_of(processor)), **ROUNDING)
     assert loaded.get_input_embeddings().num_embeddings == model.get_input_embeddings().num_embeddings
 
 

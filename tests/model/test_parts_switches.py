@@ -174,7 +174,10 @@ def test_parts_come_back_from_disk(name, tmp_path):
     assert read_processor.query == read.config.answer.query == model.config.answer.query
     batch = collate(QUESTIONS[1:], read_processor)
     before, after = model(batch.inputs), read.eval()(batch.inputs)
-    assert torch.equal(before.targets.masks.logits, after.targets.masks.logits)
+    ours, theirs = model.state_dict(), read.state_dict()
+    assert all(torch.equal(value, theirs[name]) for name, value in ours.items())
+    # Elsewhere in memory, products may be summed in another order.
+    torch.testing.assert_close(before.targets.masks.logits, after.targets.masks.logits, rtol=1e-3, atol=1e-4)
     assert (before.seg_attention is None) == (after.seg_attention is None)
 
 

@@ -94,6 +94,18 @@ def test_a_checkpoint_of_another_run_is_refused(tiny_folder, tmp_path):
         finetune(other)
 
 
+def test_a_piece_of_a_run_leaves_a_model_in_files_of_the_wanted_size(tiny_folder, tmp_path):
+    config = tiny_run(tiny_folder, out=str(tmp_path), minutes=1e-6, shard="150KB")
+    folder = finetune(config)
+    files = sorted(folder.glob("*.safetensors"))
+    assert len(files) > 1
+    assert len(checkpoints(tmp_path / "lesson")) == 1
+    predictor = geoagent.load(str(folder))
+    average = load_file(checkpoints(tmp_path / "lesson")[0] / "average.safetensors")
+    for name, value in predictor.model.named_parameters():
+        torch.testing.assert_close(value, average[f"model.{name}"].half().float())
+
+
 def test_the_best_model_is_kept_and_the_report_has_pictures(tiny_folder, tmp_path):
     config = tiny_run(tiny_folder, out=str(tmp_path), evaluate_every=3, trackers=("tensorboard",))
     finetune(config)
