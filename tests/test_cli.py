@@ -322,7 +322,7 @@ def test_json_is_one_object_with_the_documented_fields(run, scripted, geotiff):
     assert [i["pixel_count"] for i in target["instances"]] == [225, 100]
     assert result["absent"] == [{"phrase": "helipad", "score": 0.2}]
     assert set(result["image"]) == {"width", "height", "crs", "gsd_m", "bands", "stretch"}
-    assert (result["image"]["bands"], result["warnings"], result["holes"]) == ([1, 2, 3], [], [])
+    assert (result["image"]["bands"], result["warnings"], result["holes"]) == ([1, 2, 3], ["the sun is low"], [])
     assert (result["image"]["width"], result["image"]["height"], result["image"]["crs"]) == (
         WIDTH,
         HEIGHT,
