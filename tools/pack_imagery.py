@@ -1,6 +1,6 @@
 """Make the imagery collection small enough to travel to a borrowed machine: the same folders, pictures as WebP.
 
-    python -m tools.pack_imagery $GEOAGENT_IMAGERY --out packed --megabytes 24 && tar czf packed.tar.gz packed
+    python -m tools.pack_imagery $GEOAGENT_IMAGERY --out packed --megabytes 45 && tar czf packed.tar.gz packed
     tar xf packed.tar.gz && GEOAGENT_IMAGERY=packed python -m train.finetune --config train/configs/nano-gpu.yaml
 
 Pictures whose shorter side is longer than ``--side`` are shrunk, with their labels; the quality of WebP is the highest
