@@ -11,10 +11,11 @@ test.
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from tqdm import tqdm
@@ -24,6 +25,7 @@ from eval.scoring import which_are_right
 from geoagent.data.dataset import SegmentationDataset
 from geoagent.data.registry import open_dataset
 from geoagent.model.configuration import GeoAgentConfig, ScoreConfig
+from geoagent.model.pipeline import combined_score
 from geoagent.predictor import Predictor
 from geoagent.types import GeoAgentError, Prediction, Sample
 
@@ -66,13 +68,9 @@ def judge(prediction: Prediction, sample: Sample, weight: float = 1.0) -> Answer
     for target in sample.targets:
         if target.ignore is not None:
             unknown |= target.ignore
-    candidates = [c for c in prediction.candidates if c.evidence is not None and c.evidence.clues is not None]
-    masks = [np.asarray(c.mask) & ~unknown for c in candidates]
-    clues = [
-        (c.evidence.clues.token, c.evidence.clues.object, c.evidence.clues.iou)
-        for c in candidates
-        if c.evidence is not None and c.evidence.clues is not None
-    ]
+    told = [(c.mask, c.evidence.clues) for c in prediction.candidates if c.evidence and c.evidence.clues]
+    masks = [np.asarray(mask) & ~unknown for mask, _ in told]
+    clues = [(of.token, of.object, of.iou) for _, of in told]
     return Answered(
         clues=np.array(clues, dtype=np.float64).reshape(-1, 3),
         right=np.array(which_are_right(present, masks), dtype=np.bool_),
@@ -97,7 +95,7 @@ def fit(answers: Sequence[Answered]) -> ScoreConfig:
     bounds = [(0, None)] * 3 + [(None, None)]
     token, thing, iou, bias = minimize(loss, np.array([0.5, 0.5, 0.5, 0.0]), method="L-BFGS-B", bounds=bounds).x
     config = ScoreConfig(token=float(token), object=float(thing), iou=float(iou), bias=float(bias))
-    return ScoreConfig(**{**asdict(config), "threshold": best_threshold(config, answers)})
+    return replace(config, threshold=best_threshold(config, answers))
 
 
 def best_threshold(config: ScoreConfig, answers: Sequence[Answered]) -> float:
@@ -115,9 +113,8 @@ def best_threshold(config: ScoreConfig, answers: Sequence[Answered]) -> float:
 
 
 def score_of(config: ScoreConfig, clues: Floats) -> Floats:
-    """Scores [n] of clues [n,3], as `geoagent.model.pipeline.combined_score` gives them."""
-    logits = clues @ np.array([config.token, config.object, config.iou]) + config.bias
-    scores: Floats = 1 / (1 + np.exp(-logits))
+    """Scores [n] of clues [n,3], as answers will have them."""
+    scores: Floats = combined_score(config, torch.from_numpy(clues)).numpy()
     return scores
 
 

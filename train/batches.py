@@ -92,7 +92,9 @@ class StepBatches(Dataset[TrainBatch]):
         count = sum(len(group) for group in samples)
         brief = (rng.random(count) < self.config.brief_share).tolist()
         batch = collate(samples, processor, brief=brief)
-        maps = class_maps([item.scene for item in items], processor.sizes.sam // 4)
+        # Words alone look at no map: what nobody reads is not drawn.
+        scenes = [None if stage.words_only else item.scene for item in items]
+        maps = class_maps(scenes, processor.sizes.sam // 4)
         classes = torch.tensor([class_number(name) for name in batch.truth.class_names], dtype=torch.long)
         return TrainBatch(batch, maps, classes, stage, step)
 
