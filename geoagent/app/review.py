@@ -1,6 +1,6 @@
 """A person's look at an answer: a score to filter by, objects taken out. Nothing of it runs the model again."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -17,6 +17,8 @@ class Review:
     prediction: Prediction
     threshold: float
     rejected: frozenset[ObjectKey] = frozenset()
+    outlines: dict[ObjectKey, str] = field(default_factory=dict, compare=False, repr=False)
+    """SVG paths of the objects drawn so far. Every review of one answer shares them: an object's outline stays."""
 
     @classmethod
     def of(cls, prediction: Prediction) -> "Review":

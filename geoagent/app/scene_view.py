@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from geoagent.app.conversation import Conversation
-from geoagent.app.review import Review
+from geoagent.app.review import ObjectKey, Review
 from geoagent.app.steps import steps_of
 from geoagent.app.wording import facts
 from geoagent.cli.words import area
@@ -80,12 +80,18 @@ def _objects(review: Review, place: int, target: Target, shown: int) -> list[dic
             "size": _size(crop, info, box),
             "area": mask_area_m2(crop, info, box),
             "pixels": int(np.count_nonzero(crop)),
-            "path": svg_path(object_outline(crop, box, info)),
+            "path": _path(review, (place, number), crop, box),
             "box": list(box),
             "rejected": (place, number) in review.rejected,
         }
         for number, score, box, crop in things
     ]
+
+
+def _path(review: Review, key: ObjectKey, crop: Mask, box: Box) -> str:
+    if key not in review.outlines:
+        review.outlines[key] = svg_path(object_outline(crop, box, review.prediction.image))
+    return review.outlines[key]
 
 
 def _size(mask: Mask, info: ImageInfo, box: Box | None = None) -> str:

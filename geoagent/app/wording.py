@@ -3,10 +3,13 @@
 import re
 from collections.abc import Mapping
 
+import numpy as np
+
 from geoagent.app.asking import ToolStep
 from geoagent.app.conversation import Turn
 from geoagent.cli.words import area, length
 from geoagent.geo.georef import ground_extent
+from geoagent.geo.measure import covered_share, mask_area_m2
 from geoagent.geo.style import PALETTE
 from geoagent.types import ImageInfo, Prediction, Prompts
 
@@ -79,12 +82,12 @@ def _numbers(result: Prediction) -> Mapping[int, int]:
 
 def _found(result: Prediction) -> str:
     rows = []
-    for number, (target, measured) in enumerate(zip(result.targets, result.measure(), strict=True), start=1):
-        size = area(measured.area, None) if measured.unit == "m" else f"{measured.area:,.0f} px"
-        count = f"{measured.count} × " if target.instances else ""
+    for number, target in enumerate(result.targets, start=1):
+        size = area(mask_area_m2(target.mask, result.image), int(np.count_nonzero(target.mask)))
+        count = f"{len(target.instances)} × " if target.instances else ""
         rows.append(
             f'<tr><td><span class="ga-dot ga-c{colour_class(number)}"></span>{count}{_entities(target.phrase)}</td>'
-            f"<td>{size}</td><td>{measured.share:.1%}</td><td>{target.score:.2f}</td></tr>"
+            f"<td>{size}</td><td>{covered_share(target.mask, result.image):.1%}</td><td>{target.score:.2f}</td></tr>"
         )
     shown, more = rows[:_MANY], len(rows) - _MANY
     rest = f'<tr><td colspan="4">and {more} more in the table</td></tr>' if more > 0 else ""

@@ -71,6 +71,21 @@ def test_a_follow_up_is_answered_from_the_objects(conversation: Conversation, qu
     assert conversation.model.questions == asked, "the model was asked again"
 
 
+def test_an_object_is_outlined_and_measured_once(conversation: Conversation, monkeypatch: pytest.MonkeyPatch) -> None:
+    ask(conversation, "Where is fuel kept?")
+    first = json.loads(answer_json(conversation))["objects"]
+
+    def again(*_: object) -> None:
+        raise AssertionError("worked out again, or for nothing")
+
+    monkeypatch.setattr("geoagent.app.scene_view.object_outline", again)
+    monkeypatch.setattr("geoagent.types.Prediction.measure", again)
+    conversation.filter(0.95)
+    conversation.filter(conversation.review.prediction.threshold)
+    assert json.loads(answer_json(conversation))["objects"] == first
+    assert "storage tanks" in answer_html(conversation.turn)
+
+
 def test_a_follow_up_counts_and_sums(conversation: Conversation) -> None:
     ask(conversation, "Where is fuel kept?")
     ask(conversation, "How many of them are there?")
