@@ -85,6 +85,8 @@ class LossConfig:
     spatial: float = 0.0
     class_maps: float = 1.0
     classes: float = 0.5
+    class_vectors: float = 0.5
+    """In stages of words alone, of a model with a pixel map."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,6 +149,8 @@ class TrainConfig:
     """Of the learning rate, at the end of the cosine."""
     warmup: int = 200
     weight_decay: float = 0.05
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    """``muon``, for training from scratch: see `train.muon`."""
     betas: tuple[float, ...] = (0.9, 0.98)
     clip: float = 1.0
     accumulate: int = 1
@@ -181,6 +185,8 @@ class TrainConfig:
             raise GeoAgentError(f"{self.name}: a run needs at least one stage and one source")
         if self.precision not in PRECISIONS:
             raise GeoAgentError(f"{self.name}: precision is one of {', '.join(PRECISIONS)}, not {self.precision!r}")
+        if self.optimizer == "muon" and self.deepspeed:
+            raise GeoAgentError(f"{self.name}: muon steps whole matrices, which ZeRO takes apart: use adamw")
         if self.loss.class_maps == 0 and any(stage.towers_only for stage in self.stages):
             raise GeoAgentError(f"{self.name}: a stage of towers only learns from class maps: set loss.class_maps")
         if self.auxiliary and any(stage.side == 0 for stage in self.stages):

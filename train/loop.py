@@ -26,6 +26,7 @@ from train.averaging import WeightAverage
 from train.batches import StepBatches, TrainBatch
 from train.checkpoints import Checkpoints
 from train.config import TrainConfig
+from train.muon import Muon
 from train.objective import Counts, TrainedModule, weighted
 from train.tensors import tensors_of, to_device
 
@@ -79,8 +80,9 @@ class Trainer:
         self.evaluate = evaluate
         self.folder = Path(config.out) / config.name
         self.step = 0
-        optimizer = AdamW(
-            parameter_groups(module, config.weight_decay),
+        make = Muon if config.optimizer == "muon" else AdamW
+        optimizer = make(
+            parameter_groups(module, config.weight_decay, orthogonal=config.optimizer == "muon"),
             lr=config.learning_rate,
             betas=(config.betas[0], config.betas[1]),
         )
@@ -265,16 +267,26 @@ def rate_at(step: int, config: TrainConfig) -> float:
     return config.final_rate + (1 - config.final_rate) * 0.5 * (1 + math.cos(math.pi * progress))
 
 
-def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Matrices decay; biases, norms, single tokens and embeddings do not."""
+def parameter_groups(module: nn.Module, weight_decay: float, *, orthogonal: bool = False) -> list[dict[str, Any]]:
+    """Matrices decay; biases, norms, single tokens and embeddings do not.
+
+    ``orthogonal`` marks the group of the matrices for `Muon`, all but the last layers of heads and tiny ones.
+    """
     trained = [(name, p) for name, p in module.named_parameters() if p.requires_grad]
     plain = [p for name, p in trained if p.ndim < 2 or "embed" in name or name.endswith((".tokens", ".context"))]
     kept = {id(p) for p in plain}
+    matrices = [p for name, p in trained if id(p) not in kept and orthogonal and _turns(name, p)]
+    kept |= {id(p) for p in matrices}
     groups = [
+        {"params": matrices, "weight_decay": weight_decay, "orthogonal": True},
         {"params": [p for _, p in trained if id(p) not in kept], "weight_decay": weight_decay},
         {"params": plain, "weight_decay": 0.0},
     ]
     return [group for group in groups if group["params"]]
+
+
+def _turns(name: str, parameter: nn.Parameter) -> bool:
+    return parameter.ndim >= 2 and min(parameter.flatten(1).shape) >= 16 and "classify" not in name
 
 
 def one_thread(_: int) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from geoagent.data.class_maps import CLASS_NAMES
 from geoagent.model import losses
-from geoagent.model.auxiliary import UNKNOWN_CLASS, AuxiliaryHeads, class_loss, class_map_loss
+from geoagent.model.auxiliary import UNKNOWN_CLASS, AuxiliaryHeads, class_loss, class_map_loss, class_vector_loss
 from geoagent.model.mllm import encode_images
 from geoagent.model.pipeline import GeoAgentModel, ModelOutputs, collect_queries
 from train.batches import TrainBatch
@@ -63,6 +63,7 @@ _DIVISOR: Mapping[str, str] = {
     "cores": "cores",
     "spatial": "present",
     "classes": "classes",
+    "class_vectors": "classes",
     "class_maps": "batches",
 }
 
@@ -85,7 +86,7 @@ class TrainedModule(nn.Module):
         sums = target_losses(output, batch)
         sums["answer"] = losses.answer_tokens(output.answer_logits, batch.batch.inputs.text.answer_labels).sum()
         if self.heads is not None:
-            logits = self.heads(output.features.vision, output.features.sam, output.queries.state)
+            logits = self.heads(output.features, output.queries.state)
             sums["classes"] = class_loss(logits.classes, batch.classes).sum()
             maps = batch.maps
             sums["class_maps"] = class_map_loss(logits.fine, maps) + class_map_loss(logits.tokens, maps)
@@ -97,12 +98,14 @@ class TrainedModule(nn.Module):
         inputs = batch.batch.inputs
         features = self.model.encode_images(inputs.pixel_values, inputs.grid_thw, inputs.sam_pixels)
         nothing = features.vision.merged[0].new_zeros(0, self.model.config.text_width)
-        logits = self.heads(features.vision, features.sam, nothing)
+        logits = self.heads(features, nothing)
         return {"class_maps": class_map_loss(logits.fine, batch.maps) + class_map_loss(logits.tokens, batch.maps)}
 
     def _words(self, batch: TrainBatch) -> dict[str, Tensor]:
         inputs = batch.batch.inputs
-        vision = encode_images(self.model.mllm, inputs.pixel_values, inputs.grid_thw)
+        # A picture of four tokens teaches a vision tower nothing, and the optimizer would take it as seriously as any.
+        with torch.no_grad():
+            vision = encode_images(self.model.mllm, inputs.pixel_values, inputs.grid_thw)
         states = self.model.read_packed(inputs.text, vision)
         sums = {
             "answer": losses.answer_tokens(
@@ -112,6 +115,9 @@ class TrainedModule(nn.Module):
         if self.heads is not None:
             state = collect_queries(states, inputs.text).state
             sums["classes"] = class_loss(self.heads.classify_state(state), batch.classes).sum()
+            if self.model.pixel_map is not None:
+                vectors = self.model.pixel_map.to_vector(state)
+                sums["class_vectors"] = class_vector_loss(vectors, self.heads.class_vectors, batch.classes).sum()
         return sums
 
 
@@ -123,7 +129,7 @@ def target_losses(output: ModelOutputs, batch: TrainBatch) -> dict[str, Tensor]:
     logits = found.masks.logits.float()
     cores = losses.mask_bce(found.cores.float(), truth.cores, weight) * (present * truth.cores_known)
     return {
-        "bce": (losses.mask_bce(logits, masks, weight) * present).sum(),
+        "bce": (losses.mask_bce(logits, masks, _balanced(masks, weight)) * present).sum(),
         "dice": (losses.mask_dice(logits, masks, weight) * present).sum(),
         "iou": (losses.iou_score(found.masks.iou.float(), logits, masks, weight) * present).sum(),
         "objectness": losses.object_score(found.masks.objectness.float(), truth.present).sum(),
@@ -132,6 +138,11 @@ def target_losses(output: ModelOutputs, batch: TrainBatch) -> dict[str, Tensor]:
         "consistency": _consistency(output),
         **({} if output.seg_attention is None else {"spatial": _spatial(output, output.seg_attention, masks)}),
     }
+
+
+def _balanced(masks: Tensor, weight: Tensor) -> Tensor:
+    """What is absent has no pixels to favour: its weights stay."""
+    return losses.balanced_weight(masks.flatten(1), weight.flatten(1)).view_as(weight)
 
 
 def _coarse(output: ModelOutputs, masks: Tensor, weight: Tensor) -> Tensor:
@@ -144,7 +155,8 @@ def _coarse(output: ModelOutputs, masks: Tensor, weight: Tensor) -> Tensor:
             known = losses.area_average(weight[targets], size)
             cover = losses.area_average(masks[targets] * weight[targets], size) / known.clamp(min=1e-6)
             known = (known > 0.5).float()
-            total = total + losses.mask_bce(logits, cover, known).sum() + losses.mask_dice(logits, cover, known).sum()
+            total = total + losses.mask_bce(logits, cover, _balanced(cover, known)).sum()
+            total = total + losses.mask_dice(logits, cover, known).sum()
     return total
 
 

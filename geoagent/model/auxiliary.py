@@ -13,8 +13,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from geoagent.model.configuration import GeoAgentConfig
-from geoagent.model.mllm import VisionTokens
-from geoagent.model.sam import SamFeatures, level_widths
+from geoagent.model.losses import balanced_weight
+from geoagent.model.pipeline import ImageFeatures
+from geoagent.model.pixel_map import PixelEmbedding
+from geoagent.model.sam import level_widths
 
 UNKNOWN_CLASS = -100
 
@@ -46,27 +48,32 @@ class AuxiliaryHeads(nn.Module):
 
     def __init__(self, config: GeoAgentConfig, class_count: int, width: int = 96) -> None:
         super().__init__()
-        self.levels = nn.ModuleList([nn.Conv2d(c, width, kernel_size=1) for c in level_widths(config.sam_config)])
-        self.classify_pixel = nn.Sequential(
-            nn.GELU(), nn.Conv2d(width, width, kernel_size=3, padding=1), nn.GELU(), nn.Conv2d(width, class_count, 1)
-        )
+        shared = config.prompting.pixel_map
+        self.embed = None if shared else PixelEmbedding(level_widths(config.sam_config), width)
+        self.classify_pixel = nn.Conv2d(shared or width, class_count, kernel_size=1)
         self.classify_token = nn.Sequential(nn.LayerNorm(config.text_width), nn.Linear(config.text_width, class_count))
         self.classify_state = nn.Sequential(nn.LayerNorm(config.text_width), nn.Linear(config.text_width, class_count))
 
-    def forward(self, vision: VisionTokens, sam: SamFeatures, states: Tensor) -> AuxiliaryLogits:
+    def forward(self, features: ImageFeatures, states: Tensor) -> AuxiliaryLogits:
         """Class logits from features of one batch (all images of one grid) and states [N,D]."""
-        fine = self.levels[0](sam.fine)
-        for layer, level in zip(self.levels[1:], (sam.middle, sam.coarse), strict=True):
-            fine = fine + functional.interpolate(layer(level), size=fine.shape[-2:], mode="bilinear")
-        tokens = self.classify_token(torch.stack(vision.merged)).permute(0, 3, 1, 2)
-        return AuxiliaryLogits(self.classify_pixel(fine), tokens, self.classify_state(states))
+        pixels = features.pixels if self.embed is None else self.embed(features.sam)
+        tokens = self.classify_token(torch.stack(features.vision.merged)).permute(0, 3, 1, 2)
+        return AuxiliaryLogits(self.classify_pixel(pixels), tokens, self.classify_state(states))
+
+    @property
+    def class_vectors(self) -> Tensor:
+        """[K,E+1]: the vector and the bias that find each class among the embedded pixels."""
+        bias = self.classify_pixel.bias
+        assert bias is not None
+        return torch.cat([self.classify_pixel.weight.flatten(1), bias[:, None]], dim=1)
 
 
 def class_map_loss(logits: Tensor, truth: ClassMaps) -> Tensor:
-    """Binary cross-entropy plus Dice of the classes that are there, averaged over what is known: a scalar.
+    """Cross-entropy of what is there and of what is not, plus Dice of what is there: a scalar.
 
-    ``logits`` [B,K,h,w] of any size; the truth is averaged to it. Cross-entropy alone would let small things go: a car
-    is a hundredth of a percent of an image, and Dice does not care how large a thing is.
+    ``logits`` [B,K,h,w] of any size; the truth is averaged to it. The pixels of a class that is in the image
+    count more the fewer they are (`balanced_weight`): else a car, a hundredth of a percent of an image, is learned as
+    "never", and where a probability is near zero Dice has no gradient any more.
     """
     cover, weight = truth.cover.float() / 255, truth.weight.float()
     size = (int(logits.shape[-2]), int(logits.shape[-1]))
@@ -74,15 +81,27 @@ def class_map_loss(logits: Tensor, truth: ClassMaps) -> Tensor:
         known = functional.adaptive_avg_pool2d(weight, size)
         cover = functional.adaptive_avg_pool2d(cover * weight, size) / known.clamp(min=1e-6)
         weight = (known > 0.5).float()
-    logits = logits.float()
-    entropy = functional.binary_cross_entropy_with_logits(logits, cover, weight=weight, reduction="sum")
+    logits, cover, weight = (x.flatten(2) for x in (logits.float(), cover, weight))
+    there = (cover * weight).sum(dim=2) > 0.5
+    counts = torch.where(there[..., None], balanced_weight(cover, weight), weight)
+    entropy = functional.binary_cross_entropy_with_logits(logits, cover, weight=counts, reduction="none").sum(dim=2)
+    entropy = entropy / counts.sum(dim=2).clamp(min=1)
     probability = logits.sigmoid() * weight
-    overlap = (probability * cover).sum(dim=(2, 3))
-    total = (probability + cover * weight).sum(dim=(2, 3))
-    there = (cover * weight).sum(dim=(2, 3)) > 0.5
-    dice = (1 - (2 * overlap + 1) / (total + 1))[there]
-    per_pixel = entropy / weight.sum().clamp(min=1)
-    return per_pixel * weight.shape[1] * 0.1 + (dice.mean() if len(dice) else dice.sum())
+    overlap = (probability * cover).sum(dim=2)
+    dice = 1 - (2 * overlap + 1) / ((probability + cover * weight).sum(dim=2) + 1)
+    seen = (entropy + dice)[there].sum() / there.sum().clamp(min=1)
+    return seen + 0.1 * entropy[~there].sum() / len(logits)
+
+
+def class_vector_loss(vectors: Tensor, class_vectors: Tensor, classes: Tensor) -> Tensor:
+    """How far each target's vector [N,E+1] is from its class's, relative to the length of that: [N], 0 if unknown.
+
+    Lets words learn which pixels they mean without seeing any: a vector like the class's gives the class's map.
+    """
+    known = classes != UNKNOWN_CLASS
+    wanted = class_vectors.detach()[classes.clamp(min=0)]
+    apart = (vectors.float() - wanted).square().sum(dim=1) / wanted.square().sum(dim=1).clamp(min=1e-6)
+    return apart * known
 
 
 def class_loss(logits: Tensor, classes: Tensor) -> Tensor:

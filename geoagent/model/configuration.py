@@ -50,6 +50,8 @@ class PromptingConfig:
     dense: bool = True
     query_map: bool = True
     """Add ⟨MLP(state at <seg>), vision tokens⟩ to the coarse map: one step from a word to the pixels."""
+    pixel_map: int = 0
+    """Width of the vectors whose product with ⟨MLP(state at <seg>)⟩ is added to SAM2's masks; 0: none."""
 
 
 @dataclass(frozen=True, kw_only=True)

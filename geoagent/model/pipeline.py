@@ -8,7 +8,7 @@ predictor calls behind its cached image work.
 Shapes: B images, N targets, S tokens of a packed sequence, D the language model's width.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,7 @@ from geoagent.model.description import mean_state
 from geoagent.model.grounding import Ascr, Grounding, TargetQueries
 from geoagent.model.instances import CoreHead
 from geoagent.model.modulation import Gmfe
+from geoagent.model.pixel_map import PixelMap
 from geoagent.model.prompting import Gpg, GroundedPrompts
 from geoagent.model.spatial_attention import seg_attention, watch_attention
 
@@ -32,6 +33,8 @@ class ImageFeatures:
 
     vision: language.VisionTokens
     sam: segmenter.SamFeatures
+    pixels: Tensor | None = None
+    """[B,E,4He,4We], see `geoagent.model.pixel_map`; None without a pixel map."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +123,8 @@ class GeoAgentModel(PreTrainedModel):
         self.grounding = Ascr(config.grounding, config.text_width)
         self.prompting = Gpg(config.prompting, d, config.text_width, config.sam_width)
         self.modulation = Gmfe(config.modulation, d, widths)
+        pixel_width = config.prompting.pixel_map
+        self.pixel_map = PixelMap(widths, pixel_width, config.text_width) if pixel_width else None
         self.cores = CoreHead(config.instances, widths[0])
         self.query_parts = switches.query_parts(config)
         self.interaction = switches.feature_interaction(config)
@@ -155,7 +160,8 @@ class GeoAgentModel(PreTrainedModel):
     def encode_images(self, pixel_values: Tensor, grid_thw: Tensor, sam_pixels: Tensor) -> ImageFeatures:
         """The work that is done once an image."""
         vision = language.encode_images(self.mllm, pixel_values, grid_thw)
-        return ImageFeatures(vision, self.interaction(segmenter.encode_images(self.sam, sam_pixels.to(self.sam.dtype))))
+        sam = self.interaction(segmenter.encode_images(self.sam, sam_pixels.to(self.sam.dtype)))
+        return ImageFeatures(vision, sam, None if self.pixel_map is None else self.pixel_map.embed(sam))
 
     def read_packed(self, text: PackedText, vision: language.VisionTokens) -> Tensor:
         """States [B,S,D] of packed questions."""
@@ -185,10 +191,13 @@ class GeoAgentModel(PreTrainedModel):
             pointed = None if person is None else person.pick(targets.to(person.points.device))
             some = self.query_parts(some, vision, pointed)
             grounding = self.grounding(some, vision)
-            prompts = self.prompting(grounding, some.state, size)
+            fine = self._fine_map(features.pixels, some)
+            prompts = self.prompting(grounding, some.state, size, fine)
             sam_features = self.modulation(features.sam.pick(some.image), grounding.cues)
             sparse, dense = self._with_person(prompts, pointed, size)
             masks = segmenter.decode_masks(self.sam, sam_features, sparse, dense)
+            if fine is not None:
+                masks = replace(masks, logits=masks.logits + fine)
             decoded.append((masks, self.cores(sam_features.fine, masks.logits)))
             order.append(targets)
             grounded.append((targets, grounding))
@@ -197,6 +206,12 @@ class GeoAgentModel(PreTrainedModel):
                     coarse[target] = prompts.coarse[k]
         masks, cores = _in_order(order, decoded, features.sam)
         return SegmentedTargets(masks, cores, tuple(coarse), tuple(grounded))
+
+    def _fine_map(self, pixels: Tensor | None, queries: TargetQueries) -> Tensor | None:
+        if self.pixel_map is None or pixels is None:
+            return None
+        logits: Tensor = self.pixel_map(pixels[queries.image], queries.state)
+        return logits
 
     def _with_person(
         self,

@@ -62,10 +62,12 @@ class MaskPrompt(nn.Module):
         # SAM2 starts from its own behaviour: the coarse map adds nothing until this layer has learned.
         self.project = ZeroConv(channels, prompt_width, kernel_size=1)
 
-    def forward(self, logits: Tensor, size: tuple[int, int]) -> Tensor:
-        """[N,Hv,Wv] logits to [N,P,*size]."""
+    def forward(self, logits: Tensor, size: tuple[int, int], fine: Tensor | None = None) -> Tensor:
+        """[N,Hv,Wv] logits, and finer ones of four times ``size``, to [N,P,*size]."""
         canvas = (4 * size[0], 4 * size[1])
         x = functional.interpolate(logits[:, None], size=canvas, mode="bilinear", align_corners=False)
+        if fine is not None:
+            x = x + fine[:, None]
         x = functional.gelu(self.norm_shrink(self.shrink(x)))
         x = functional.gelu(self.norm_again(self.shrink_again(x)))
         return self.project(x)
@@ -95,8 +97,10 @@ class Gpg(nn.Module):
         if self.config.dense:
             nn.init.constant_(self.map_bias, -2.0)  # most of an image is not the target
 
-    def forward(self, grounding: Grounding, state: Tensor, size: tuple[int, int]) -> GroundedPrompts:
-        """Prompts from the grounding and the state [N,D] at <seg>; ``size`` is SAM2's ``(He, We)``."""
+    def forward(
+        self, grounding: Grounding, state: Tensor, size: tuple[int, int], fine: Tensor | None = None
+    ) -> GroundedPrompts:
+        """Prompts from the grounding, the state [N,D] at <seg> and the pixel map; ``size`` is SAM2's ``(He, We)``."""
         n = grounding.visual.shape[0]
         tokens = self.tokens.expand(n, -1, -1)
         for block in self.blocks:
@@ -104,7 +108,7 @@ class Gpg(nn.Module):
         tokens = self.norm(tokens)
         sparse = self.to_sparse(tokens[:, 1:])
         coarse = self._coarse_map(tokens[:, 0], grounding, state)
-        dense = self.mask_prompt(coarse, size) if coarse is not None and self.config.dense else None
+        dense = self.mask_prompt(coarse, size, fine) if coarse is not None and self.config.dense else None
         return GroundedPrompts(sparse, dense, coarse)
 
     def _coarse_map(self, dense_token: Tensor, grounding: Grounding, state: Tensor) -> Tensor | None:

@@ -35,6 +35,8 @@ class EncodedImage:
     sam: segmenter.SamFeatures
     """Of this image only: [1,…]."""
     prefix: language.Prefix
+    pixels: Tensor | None
+    """As in `ImageFeatures`."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,8 @@ class QueryGrounder:
             ids = self.processor.prefix_ids(self.processor.image_tokens(grid))
             prefix = language.read_prefix(self.model.mllm, torch.tensor(ids, device=self.model.device), vision)
             one = torch.tensor([i], device=self.model.device)
-            encoded.append(EncodedImage(vision, features.sam.pick(one), prefix))
+            pixels = None if features.pixels is None else features.pixels[one]
+            encoded.append(EncodedImage(vision, features.sam.pick(one), prefix, pixels))
         return encoded
 
     @torch.inference_mode()
@@ -243,4 +246,6 @@ def _join_images(images: Sequence[EncodedImage]) -> ImageFeatures:
         tuple(tuple(image.vision.deepstack[level][0] for image in images) for level in range(levels)),
     )
     maps = [torch.cat(level) for level in zip(*(image.sam.levels for image in images), strict=True)]
-    return ImageFeatures(vision, segmenter.SamFeatures(maps[0], maps[1], maps[2]))
+    embedded = [image.pixels for image in images if image.pixels is not None]
+    pixels = torch.cat(embedded) if embedded else None
+    return ImageFeatures(vision, segmenter.SamFeatures(maps[0], maps[1], maps[2]), pixels)

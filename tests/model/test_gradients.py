@@ -114,16 +114,17 @@ def test_what_starts_at_zero_moves_first_and_lets_the_rest_move_after():
         {"prompting": {"query_map": False}},
         {"prompting": {"dense": False}},
         {"prompting": {"dense": False, "query_map": False, "sparse_tokens": 1}},
+        {"prompting": {"pixel_map": 24}},
         {"modulation": {"levels": [0]}},
     ],
-    ids=["no bcmi", "no clsm", "no query map", "no dense", "sparse only", "one level"],
+    ids=["no bcmi", "no clsm", "no query map", "no dense", "sparse only", "pixel map", "one level"],
 )
 def test_each_ablation_runs_and_trains(parts):
     model, processor = tiny_model(**parts)
     batch = batch_of(processor)
     outputs = model(batch.inputs)
     loss = outputs.targets.masks.logits.square().mean() + outputs.targets.masks.iou.sum()
-    checkpoint.freeze(model, [rf"^{stage}\." for stage in ("grounding", "prompting", "modulation")])
+    checkpoint.freeze(model, [rf"^{stage}\." for stage in ("grounding", "prompting", "modulation", "pixel_map")])
     loss = loss + sum(c.square().mean() for c in outputs.targets.coarse if c is not None)
     loss.backward()
     assert unmoved(model) == []

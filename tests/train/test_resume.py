@@ -41,9 +41,13 @@ class KilledError(Exception):
     pass
 
 
-@pytest.mark.parametrize("lora", [None, LoraConfig(rank=4, dropout=0.2)], ids=["whole", "lora with dropout"])
-def test_the_loss_curve_after_a_stop_is_the_uninterrupted_one(tiny_folder, tmp_path, monkeypatch, lora):
-    base = tiny_run(tiny_folder, out=str(tmp_path), evaluate_every=0)
+@pytest.mark.parametrize(
+    ("lora", "optimizer"),
+    [(None, "adamw"), (LoraConfig(rank=4, dropout=0.2), "adamw"), (None, "muon")],
+    ids=["whole", "lora with dropout", "muon"],
+)
+def test_the_loss_curve_after_a_stop_is_the_uninterrupted_one(tiny_folder, tmp_path, monkeypatch, lora, optimizer):
+    base = tiny_run(tiny_folder, out=str(tmp_path), evaluate_every=0, optimizer=optimizer)
     config = replace(base, model=replace(base.model, lora=lora))
     straight = replace(config, name="straight")
     finetune(straight)

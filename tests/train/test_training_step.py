@@ -137,7 +137,26 @@ def test_only_the_language_model_while_words_are_trained_alone(tiny_folder, tmp_
     moved = {name for name, p in trainer.bare.named_parameters() if not torch.equal(p, before[name])}
     assert any("language_model.layers" in name for name in moved)
     assert any("classify_state" in name for name in moved)
-    assert not any(part in name for name in moved for part in ("sam.", "grounding", "prompting", "classify_pixel"))
+    assert not any(
+        part in name for name in moved for part in ("sam.", "visual", "grounding", "prompting", "classify_pixel")
+    )
+
+
+def test_words_alone_learn_the_vectors_of_their_classes(tiny_folder, tmp_path):
+    base = tiny_run(tiny_folder)
+    config = replace(
+        base,
+        out=str(tmp_path),
+        model=replace(base.model, scratch=True, parts={"prompting": {"pixel_map": 24}}),
+        stages=(replace(base.stages[0], words_only=True),),
+        loss=LossConfig(),
+    )
+    trainer = trainer_of(config)
+    before = {name: p.detach().clone() for name, p in trainer.bare.named_parameters()}
+    assert set(trainer.train_step([trainer.batches[0]])) == {"loss", "answer", "classes", "class_vectors"}
+    moved = {name for name, p in trainer.bare.named_parameters() if (p - before[name]).abs().max() > 1e-4}
+    assert any("pixel_map.to_vector" in name for name in moved)
+    assert not any("pixel_map.embed" in name or "classify_pixel" in name for name in moved)
 
 
 @pytest.mark.parametrize("where", ["loss", "gradient"])

@@ -1,0 +1,49 @@
+"""The pixel map: one step from a word to the pixels, at the finest resolution that SAM2 has.
+
+Every pixel of SAM2's maps becomes a vector, once an image; the state of a target becomes a vector as well, and their
+product says how well pixel and words go together. It is shown to SAM2 as part of the mask prompt and added to its
+masks. Training the vectors on dense class maps (`geoagent.model.auxiliary`) teaches all classes with every image, and
+words then only have to find the right one.
+
+Shapes: B images, N targets, He x We SAM2's coarsest map, E the width of the vectors, D the language model's width.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from geoagent.model.attention import ZeroLinear
+from geoagent.model.sam import SamFeatures
+
+
+class PixelEmbedding(nn.Module):
+    """SAM2's three maps as one vector a pixel."""
+
+    def __init__(self, level_widths: tuple[int, int, int], width: int) -> None:
+        super().__init__()
+        self.levels = nn.ModuleList([nn.Conv2d(level, width, kernel_size=1) for level in level_widths])
+        self.mix = nn.Conv2d(width, width, kernel_size=3, padding=1)
+
+    def forward(self, features: SamFeatures) -> Tensor:
+        """[B,E,4He,4We]."""
+        fine: Tensor = self.levels[0](features.fine)
+        for layer, level in zip(self.levels[1:], features.levels[1:], strict=True):
+            fine = fine + functional.interpolate(layer(level), size=fine.shape[-2:], mode="bilinear")
+        return functional.gelu(self.mix(functional.gelu(fine)))
+
+
+class PixelMap(nn.Module):
+    """Products of pixel vectors and target vectors."""
+
+    def __init__(self, level_widths: tuple[int, int, int], width: int, text_width: int) -> None:
+        super().__init__()
+        self.embed = PixelEmbedding(level_widths, width)
+        # A vector and a bias. They start at zero: SAM2 starts as it was.
+        self.to_vector = nn.Sequential(
+            nn.LayerNorm(text_width), nn.Linear(text_width, text_width), nn.GELU(), ZeroLinear(text_width, width + 1)
+        )
+
+    def forward(self, pixels: Tensor, state: Tensor) -> Tensor:
+        """Logits [N,4He,4We] from the embedded images [N,E,4He,4We] and the states [N,D] of their targets."""
+        vector = self.to_vector(state)
+        return torch.einsum("nehw,ne->nhw", pixels, vector[:, :-1]) + vector[:, -1, None, None]

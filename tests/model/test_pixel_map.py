@@ -1,0 +1,60 @@
+"""The pixel map: nothing at first, the map of a class once the words mean that class."""
+
+import pytest
+import torch
+from tiny import picture, sample, tiny_model
+
+from geoagent.data.collate import collate
+from geoagent.model.auxiliary import UNKNOWN_CLASS, AuxiliaryHeads, class_vector_loss
+from geoagent.model.losses import balanced_weight
+
+PARTS = {"prompting": {"pixel_map": 24}}
+
+
+def inputs_of(processor):
+    images = [picture(112, 112, seed) for seed in (0, 1)]
+    return collate(
+        [[sample(image, "Where is fuel kept?", number=k)] for k, image in enumerate(images)], processor
+    ).inputs
+
+
+def test_a_model_starts_as_it_would_without_one():
+    plain, processor = tiny_model(shaken=False)
+    mapped, _ = tiny_model(shaken=False, **PARTS)
+    mapped.load_state_dict(plain.state_dict(), strict=False)
+    inputs = inputs_of(processor)
+    with torch.no_grad():
+        masks = [model.eval()(inputs).targets.masks.logits for model in (plain, mapped)]
+    assert torch.equal(*masks)
+
+
+def test_words_that_mean_a_class_get_the_map_of_the_class():
+    model, processor = tiny_model(**PARTS)
+    heads = AuxiliaryHeads(model.config, class_count=5)
+    inputs = inputs_of(processor)
+    with torch.no_grad():
+        features = model.encode_images(inputs.pixel_values, inputs.grid_thw, inputs.sam_pixels)
+        maps = heads(features, torch.zeros(0, model.config.text_width)).fine
+        last = model.pixel_map.to_vector[-1]
+        last.weight.zero_()
+        last.bias.copy_(heads.class_vectors[3])
+        found = model.pixel_map(features.pixels, torch.randn(len(maps), model.config.text_width))
+    torch.testing.assert_close(found, maps[:, 3])
+
+
+def test_vectors_are_drawn_to_those_of_their_classes():
+    wanted = torch.tensor([[3.0, 4.0], [0.0, 1.0]], requires_grad=True)
+    vectors = torch.tensor([[3.0, 4.0], [3.0, 0.0], [9.0, 9.0]], requires_grad=True)
+    loss = class_vector_loss(vectors, wanted, torch.tensor([0, 0, UNKNOWN_CLASS]))
+    assert loss.tolist() == pytest.approx([0.0, 16 / 25, 0.0])
+    loss.sum().backward()
+    assert wanted.grad is None and vectors.grad[2].abs().sum() == 0
+
+
+def test_a_small_thing_has_the_say_of_the_root_of_its_size():
+    truth, weight = torch.zeros(2, 100), torch.ones(2, 100)
+    truth[0, 0] = 1
+    weight[0, 50:] = 0
+    weights = balanced_weight(truth, weight)
+    assert weights[0, 0] == 50**0.5 and weights[0, 1:50].eq(1).all() and weights[0, 50:].eq(0).all()
+    assert torch.equal(weights[1], weight[1])  # nothing there: nothing to favour
