@@ -53,6 +53,7 @@ class Muon(AdamW):
         state = self.state[parameter]
         if "momentum" not in state:
             state["momentum"] = torch.zeros_like(parameter)
+            state["step"] = torch.zeros(())  # AdamW looks for it when a checkpoint is read
         momentum = state["momentum"].lerp_(gradient, 1 - _MOMENTUM)
         update = gradient.lerp(momentum, _MOMENTUM).flatten(1)
         update = orthogonal(update) * _RMS * max(update.shape) ** 0.5
