@@ -135,6 +135,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         return
     with tempfile.TemporaryDirectory() as temporary:
         folder = args.folder or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
         print("| side, px | model | seconds | MPix/s | writing, s | model, MB | peak above it, MB | with files, MB |")
         print("|---|---|---|---|---|---|---|---|", flush=True)
         for side in args.sides:
