@@ -9,13 +9,12 @@ import numpy as np
 from geoagent.app.conversation import Conversation
 from geoagent.app.review import ObjectKey, Review
 from geoagent.app.steps import steps_of
-from geoagent.app.wording import facts
-from geoagent.cli.words import area
+from geoagent.app.wording import facts, size_text
 from geoagent.geo.measure import mask_area_m2
 from geoagent.geo.style import target_colour
 from geoagent.geo.vector import object_outline
 from geoagent.geo.webmap import lonlat_grid, svg_path
-from geoagent.types import Box, ImageInfo, Mask, Target
+from geoagent.types import Box, Mask, Target
 
 
 def answer_json(conversation: Conversation) -> str:
@@ -57,7 +56,7 @@ def _found(review: Review) -> dict[str, Any]:
                 "score": round(target.score, 3),
                 "colour": colour,
                 "count": len(kept[place].instances),
-                "size": _size(kept[place].mask, info),
+                "size": size_text(kept[place].mask, info),
             }
         )
         objects += _objects(review, place, target, len(targets) - 1)
@@ -77,7 +76,7 @@ def _objects(review: Review, place: int, target: Target, shown: int) -> list[dic
             "key": [place, number],
             "target": shown,
             "score": round(score, 3),
-            "size": _size(crop, info, box),
+            "size": size_text(crop, info, box),
             "area": mask_area_m2(crop, info, box),
             "pixels": int(np.count_nonzero(crop)),
             "path": _path(review, (place, number), crop, box),
@@ -92,10 +91,6 @@ def _path(review: Review, key: ObjectKey, crop: Mask, box: Box) -> str:
     if key not in review.outlines:
         review.outlines[key] = svg_path(object_outline(crop, box, review.prediction.image))
     return review.outlines[key]
-
-
-def _size(mask: Mask, info: ImageInfo, box: Box | None = None) -> str:
-    return area(mask_area_m2(mask, info, box), int(np.count_nonzero(mask)))
 
 
 def _drawn(prompts: Any) -> dict[str, Any]:

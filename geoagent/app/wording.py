@@ -11,7 +11,7 @@ from geoagent.cli.words import area, length
 from geoagent.geo.georef import ground_extent
 from geoagent.geo.measure import covered_share, mask_area_m2
 from geoagent.geo.style import PALETTE
-from geoagent.types import ImageInfo, Prediction, Prompts
+from geoagent.types import Box, ImageInfo, Mask, Prediction, Prompts
 
 _MARKED = re.compile(r"<p>(.*?)</p>\s*<(seg|rej)>", re.DOTALL)
 _PHRASE_SO_FAR = re.compile(r"<p>(.*?)(?:</p>\s*(?:<seg>|<rej>)?|$)", re.DOTALL)
@@ -83,7 +83,7 @@ def _numbers(result: Prediction) -> Mapping[int, int]:
 def _found(result: Prediction) -> str:
     rows = []
     for number, target in enumerate(result.targets, start=1):
-        size = area(mask_area_m2(target.mask, result.image), int(np.count_nonzero(target.mask)))
+        size = size_text(target.mask, result.image)
         count = f"{len(target.instances)} × " if target.instances else ""
         rows.append(
             f'<tr><td><span class="ga-dot ga-c{colour_class(number)}"></span>{count}{_entities(target.phrase)}</td>'
@@ -135,6 +135,11 @@ def step_html(step: ToolStep) -> str:
     )
     result = f'<div class="ga-result">{_entities(step.result)}</div>' if step.result else ""
     return f'<dl class="ga-call">{arguments}</dl>{result}'
+
+
+def size_text(mask: Mask, info: ImageInfo, box: Box | None = None) -> str:
+    """How large a mask is, on the ground where that is known; for a crop, ``box`` is where it lies."""
+    return area(mask_area_m2(mask, info, box), int(np.count_nonzero(mask)))
 
 
 def facts(info: ImageInfo | None, model: str, device: str) -> list[tuple[str, str]]:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from geoagent.model.configuration import GeoAgentConfig
-from geoagent.model.losses import balanced_weight
+from geoagent.model.losses import balanced_weight, mask_bce, mask_dice
 from geoagent.model.pipeline import ImageFeatures
 from geoagent.model.pixel_map import PixelEmbedding
 from geoagent.model.sam import level_widths
@@ -81,16 +81,12 @@ def class_map_loss(logits: Tensor, truth: ClassMaps) -> Tensor:
         known = functional.adaptive_avg_pool2d(weight, size)
         cover = functional.adaptive_avg_pool2d(cover * weight, size) / known.clamp(min=1e-6)
         weight = (known > 0.5).float()
-    logits, cover, weight = (x.flatten(2) for x in (logits.float(), cover, weight))
-    there = (cover * weight).sum(dim=2) > 0.5
-    counts = torch.where(there[..., None], balanced_weight(cover, weight), weight)
-    entropy = functional.binary_cross_entropy_with_logits(logits, cover, weight=counts, reduction="none").sum(dim=2)
-    entropy = entropy / counts.sum(dim=2).clamp(min=1)
-    probability = logits.sigmoid() * weight
-    overlap = (probability * cover).sum(dim=2)
-    dice = 1 - (2 * overlap + 1) / ((probability + cover * weight).sum(dim=2) + 1)
-    seen = (entropy + dice)[there].sum() / there.sum().clamp(min=1)
-    return seen + 0.1 * entropy[~there].sum() / len(logits)
+    images = len(logits)
+    logits, cover, weight = (x.flatten(0, 1).flatten(1) for x in (logits.float(), cover, weight))  # a row a class map
+    there = (cover * weight).sum(dim=1) > 0.5
+    entropy = mask_bce(logits, cover, torch.where(there[:, None], balanced_weight(cover, weight), weight))
+    seen = (entropy + mask_dice(logits, cover, weight))[there].sum() / there.sum().clamp(min=1)
+    return seen + 0.1 * entropy[~there].sum() / images
 
 
 def class_vector_loss(vectors: Tensor, class_vectors: Tensor, classes: Tensor) -> Tensor:
