@@ -5,21 +5,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from geoagent.cli.words import area, length
-from geoagent.geo.measure import Measurement, measure_object
-from geoagent.types import Instance, Prediction, Target
+from geoagent.geo.georef import is_measurable
+from geoagent.geo.measure import mask_area, mask_area_m2, mask_length
+from geoagent.types import ImageInfo, Instance, Prediction, Target
 
 _BACK = r"\b(those|these|them|they|it|ones?)\b"
-_ORDERS: tuple[tuple[str, str, bool, Callable[[Instance, Measurement], float]], ...] = (
-    (r"largest|biggest|greatest", "largest", True, lambda i, m: m.area),
-    (r"smallest|tiniest|least", "smallest", False, lambda i, m: m.area),
-    (r"longest", "longest", True, lambda i, m: m.length),
-    (r"shortest", "shortest", False, lambda i, m: m.length),
-    (r"surest|most (certain|confident)|best", "most certain", True, lambda i, m: i.score),
-    (r"least (certain|confident)|unsurest", "least certain", False, lambda i, m: i.score),
-    (r"leftmost|furthest left", "leftmost", False, lambda i, m: i.box[0] + i.box[2]),
-    (r"rightmost|furthest right", "rightmost", True, lambda i, m: i.box[0] + i.box[2]),
-    (r"topmost|uppermost", "topmost", False, lambda i, m: i.box[1] + i.box[3]),
-    (r"lowest|bottommost", "lowest", True, lambda i, m: i.box[1] + i.box[3]),
+_ORDERS: tuple[tuple[str, str, bool, Callable[[Instance, ImageInfo], float]], ...] = (
+    (r"largest|biggest|greatest", "largest", True, lambda i, info: mask_area(i.crop, info, i.box)),
+    (r"smallest|tiniest|least", "smallest", False, lambda i, info: mask_area(i.crop, info, i.box)),
+    (r"longest", "longest", True, lambda i, info: mask_length(i.crop, info, i.box)),
+    (r"shortest", "shortest", False, lambda i, info: mask_length(i.crop, info, i.box)),
+    (r"surest|most (certain|confident)|best", "most certain", True, lambda i, info: i.score),
+    (r"least (certain|confident)|unsurest", "least certain", False, lambda i, info: i.score),
+    (r"leftmost|furthest left", "leftmost", False, lambda i, info: i.box[0] + i.box[2]),
+    (r"rightmost|furthest right", "rightmost", True, lambda i, info: i.box[0] + i.box[2]),
+    (r"topmost|uppermost", "topmost", False, lambda i, info: i.box[1] + i.box[3]),
+    (r"lowest|bottommost", "lowest", True, lambda i, info: i.box[1] + i.box[3]),
 )
 
 
@@ -43,21 +44,24 @@ def _extreme(
     objects: Sequence[tuple[Target, Instance]],
     name: str,
     most: bool,
-    value: Callable[[Instance, Measurement], float],
+    value: Callable[[Instance, ImageInfo], float],
 ) -> Prediction:
     info = earlier.image
-    measured = [(t, i, measure_object(i.crop, info, i.box, phrase=t.phrase)) for t, i in objects]
-    target, instance, measures = (max if most else min)(measured, key=lambda m: value(m[1], m[2]))
+    target, instance = (max if most else min)(objects, key=lambda one: value(one[1], info))
     phrase = f"{name} of {len(objects)} {target.phrase}" if len(earlier.targets) == 1 else f"{name} object"
-    note = f"{_size(measures)}, {_extent(measures)}, score {instance.score:.2f}"
+    size = area(mask_area_m2(instance.crop, info, instance.box), instance.area)
+    along = mask_length(instance.crop, info, instance.box)
+    extent = length(along) if is_measurable(info) else f"{along:,.0f} px"
+    note = f"{size}, {extent} long, score {instance.score:.2f}"
     found = replace(target, phrase=phrase, mask=instance.mask, instances=(replace(instance, id=1),), coarse=None)
     return _reply(question, earlier, f"The <p>{phrase}</p><seg> measures {note}.", (found,))
 
 
 def _summed_up(question: str, earlier: Prediction) -> Prediction:
     parts = []
-    for target, measures in zip(earlier.targets, earlier.measure(), strict=True):
-        parts.append(f"{measures.count} <p>{target.phrase}</p><seg> with {_size(measures)} together")
+    for target in earlier.targets:
+        size = area(mask_area_m2(target.mask, earlier.image), target.pixel_count)
+        parts.append(f"{max(1, len(target.instances))} <p>{target.phrase}</p><seg> with {size} together")
     return _reply(question, earlier, f"There are {_listed(parts)}.", earlier.targets)
 
 
@@ -66,14 +70,6 @@ def _reply(question: str, earlier: Prediction, marked: str, targets: tuple[Targe
     return replace(
         earlier, answer=plain, marked_answer=marked, candidates=targets, instruction=question, tokens=0, warnings=()
     )
-
-
-def _size(measures: Measurement) -> str:
-    return area(measures.area, None) if measures.unit == "m" else f"{measures.area:,.0f} px"
-
-
-def _extent(measures: Measurement) -> str:
-    return f"{length(measures.length)} long" if measures.unit == "m" else f"{measures.length:,.0f} px long"
 
 
 def _listed(parts: Sequence[str]) -> str:

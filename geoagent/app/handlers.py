@@ -167,12 +167,14 @@ class Handlers:
     ) -> Generator[Updates, None, None]:
         """Run ``work`` and tell how it goes: question and picture at once, then stages and words, then the answer.
 
-        What came to nothing can be asked again: ``question`` is then back in the box.
+        The model begins before the page is told, so that the two do not wait for each other. What came to nothing can
+        be asked again: ``question`` is then back in the box.
         """
         messages = [*_messages(conversation), *([] if asked is None else [_said("user", asked)])]
         note = ""
         try:
-            yield self._waiting(conversation, messages)
+            first = next(work, Progress(stage="One moment", seconds=0))
+            yield self._waiting(conversation, messages, first)
             for progress in work:
                 yield (_STAY, _so_far(messages, progress), _STAY, _STAY, _progress(progress), *(_STAY,) * 3)
         except Stopped:
@@ -184,14 +186,13 @@ class Handlers:
             note = _error(_failure(error))
         yield self._asking(conversation, note=note, again=question if note else None)
 
-    def _waiting(self, conversation: Conversation, messages: list[dict[str, Any]]) -> Updates:
+    def _waiting(self, conversation: Conversation, messages: list[dict[str, Any]], first: Progress) -> Updates:
         """The question is taken in: the box is empty again, Stop is there, the examples make room."""
         box = gr.MultimodalTextbox(value={"text": "", "files": []})
-        status = _progress(Progress(stage="One moment", seconds=0))
         new = bool(conversation.images) and conversation.shown is not conversation.image
         view = self._view(conversation) if new else _STAY
         examples = gr.Accordion(open=False) if conversation.images else _STAY
-        return view, messages, _STAY, _STAY, status, gr.Button(visible=True), box, examples
+        return view, messages, _STAY, _STAY, _progress(first), gr.Button(visible=True), box, examples
 
     def _asking(self, conversation: Conversation, note: str = "", again: str | None = None) -> Updates:
         box = _STAY if again is None else gr.MultimodalTextbox(value={"text": again, "files": []})

@@ -1,6 +1,7 @@
 """A person's look at an answer: a score to filter by, objects taken out. Nothing of it runs the model again."""
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -17,8 +18,8 @@ class Review:
     prediction: Prediction
     threshold: float
     rejected: frozenset[ObjectKey] = frozenset()
-    outlines: dict[ObjectKey, str] = field(default_factory=dict, compare=False, repr=False)
-    """SVG paths of the objects drawn so far. Every review of one answer shares them: an object's outline stays."""
+    drawn: dict[ObjectKey, dict[str, Any]] = field(default_factory=dict, compare=False, repr=False)
+    """Outline and size of the objects shown so far. Every review of one answer shares them."""
 
     @classmethod
     def of(cls, prediction: Prediction) -> "Review":

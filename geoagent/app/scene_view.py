@@ -7,14 +7,15 @@ from typing import Any
 import numpy as np
 
 from geoagent.app.conversation import Conversation
-from geoagent.app.review import ObjectKey, Review
+from geoagent.app.review import Review
 from geoagent.app.steps import steps_of
 from geoagent.app.wording import facts, size_text
+from geoagent.cli.words import area
 from geoagent.geo.measure import mask_area_m2
 from geoagent.geo.style import target_colour
-from geoagent.geo.vector import object_outline
+from geoagent.geo.vector import object_outlines
 from geoagent.geo.webmap import lonlat_grid, svg_path
-from geoagent.types import Box, Mask, Target
+from geoagent.types import Target
 
 
 def answer_json(conversation: Conversation) -> str:
@@ -71,26 +72,27 @@ def _objects(review: Review, place: int, target: Target, shown: int) -> list[dic
     if not target.instances:
         things = [(0, target.score, whole, target.mask[whole[1] : whole[3], whole[0] : whole[2]])]
     info = review.prediction.image
+    new = [(number, box, crop) for number, _, box, crop in things if (place, number) not in review.drawn]
+    outlines = object_outlines([(box, crop) for _, box, crop in new], info)
+    for (number, box, crop), drawn in zip(new, outlines, strict=True):
+        metres, pixels = mask_area_m2(crop, info, box), int(np.count_nonzero(crop))
+        review.drawn[place, number] = {
+            "size": area(metres, pixels),
+            "area": metres,
+            "pixels": pixels,
+            "path": svg_path(drawn),
+            "box": list(box),
+        }
     return [
         {
             "key": [place, number],
             "target": shown,
             "score": round(score, 3),
-            "size": size_text(crop, info, box),
-            "area": mask_area_m2(crop, info, box),
-            "pixels": int(np.count_nonzero(crop)),
-            "path": _path(review, (place, number), crop, box),
-            "box": list(box),
             "rejected": (place, number) in review.rejected,
+            **review.drawn[place, number],
         }
-        for number, score, box, crop in things
+        for number, score, _, _ in things
     ]
-
-
-def _path(review: Review, key: ObjectKey, crop: Mask, box: Box) -> str:
-    if key not in review.outlines:
-        review.outlines[key] = svg_path(object_outline(crop, box, review.prediction.image))
-    return review.outlines[key]
 
 
 def _drawn(prompts: Any) -> dict[str, Any]:

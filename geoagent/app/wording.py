@@ -11,7 +11,7 @@ from geoagent.cli.words import area, length
 from geoagent.geo.georef import ground_extent
 from geoagent.geo.measure import covered_share, mask_area_m2
 from geoagent.geo.style import PALETTE
-from geoagent.types import Box, ImageInfo, Mask, Prediction, Prompts
+from geoagent.types import ImageInfo, Mask, Prediction, Prompts
 
 _MARKED = re.compile(r"<p>(.*?)</p>\s*<(seg|rej)>", re.DOTALL)
 _PHRASE_SO_FAR = re.compile(r"<p>(.*?)(?:</p>\s*(?:<seg>|<rej>)?|$)", re.DOTALL)
@@ -137,9 +137,9 @@ def step_html(step: ToolStep) -> str:
     return f'<dl class="ga-call">{arguments}</dl>{result}'
 
 
-def size_text(mask: Mask, info: ImageInfo, box: Box | None = None) -> str:
-    """How large a mask is, on the ground where that is known; for a crop, ``box`` is where it lies."""
-    return area(mask_area_m2(mask, info, box), int(np.count_nonzero(mask)))
+def size_text(mask: Mask, info: ImageInfo) -> str:
+    """How large a mask is, on the ground where that is known."""
+    return area(mask_area_m2(mask, info), int(np.count_nonzero(mask)))
 
 
 def facts(info: ImageInfo | None, model: str, device: str) -> list[tuple[str, str]]:

@@ -118,10 +118,10 @@ def _earth_centred(info: ImageInfo, columns: Floats, rows: Floats) -> Floats:
 
 def pixel_sides(info: ImageInfo, columns: ArrayLike, rows: ArrayLike) -> tuple[Floats, Floats]:
     """Ground vectors in metres [..., 3] of one step along a row and one step along a column, at pixel coordinates."""
-    columns, rows = np.asarray(columns, dtype=np.float64), np.asarray(rows, dtype=np.float64)
-    along_row = _earth_centred(info, columns + 0.5, rows) - _earth_centred(info, columns - 0.5, rows)
-    along_column = _earth_centred(info, columns, rows + 0.5) - _earth_centred(info, columns, rows - 0.5)
-    return along_row, along_column
+    columns, rows = np.broadcast_arrays(columns, rows)
+    right, down = (np.array(step).reshape(4, *[1] * columns.ndim) for step in ((0.5, -0.5, 0, 0), (0, 0, 0.5, -0.5)))
+    east, west, south, north = _earth_centred(info, columns + right, rows + down)
+    return east - west, south - north
 
 
 def local_metric(info: ImageInfo, column: float, row: float) -> Floats:

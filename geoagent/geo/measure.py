@@ -39,6 +39,8 @@ from geoagent.types import Box, GeoAgentError, ImageInfo, Instance, Mask, Predic
 
 _NODES = 17
 """Pixel areas vary so smoothly that this many samples along each side of a mask, joined linearly, are exact to 1e-6."""
+_STRAIGHT = 1e-6
+"""Three samples are enough where the middle one lies on the line between the others but for this share."""
 _SHORT_M = 1000.0
 """Sides of shorter things are geodesics to within 1e-8, longer ones are cut first."""
 _PIECES = 64
@@ -121,21 +123,28 @@ def mask_area_m2(mask: Mask, info: ImageInfo, box: Box | None = None) -> float |
     if not rows.size:
         return 0.0
     top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
-    along_y, weight_y = _weights(top, bottom)
-    along_x, weight_x = _weights(left, right)
-    nodes = pixel_areas(info, (along_x + x0)[None, :], (along_y + y0)[:, None])
-    counts = weight_y @ mask[top:bottom, left:right].astype(np.float32) @ weight_x.T
+    for most in (3, _NODES):
+        along_y, weight_y = _weights(top, bottom, most)
+        along_x, weight_x = _weights(left, right, most)
+        nodes = pixel_areas(info, (along_x + x0)[None, :], (along_y + y0)[:, None])
+        bends = [np.abs(np.diff(nodes, 2, axis=axis)).max(initial=0.0) for axis in (0, 1)]
+        if max(bends) <= 2 * _STRAIGHT * nodes.min():
+            break
+    counts = weight_y @ mask[top:bottom, left:right].astype(np.float64) @ weight_x.T
     return float((counts * nodes).sum())
+
+
+def mask_area(mask: Mask, info: ImageInfo, box: Box | None = None) -> float:
+    """Area of a mask in the unit of the image's measurements: m², or pixels without place and ground size."""
+    metres = mask_area_m2(mask, info, box)
+    return float(np.count_nonzero(mask)) if metres is None else metres
 
 
 def covered_share(mask: Mask, info: ImageInfo, region: Mask | None = None) -> float:
     """Part of ``region`` (bool [H,W]; None: the whole image) that a mask covers, by ground area, 0 to 1."""
-    region = np.ones(info.size, dtype=np.bool_) if region is None else region
-    inside = mask & region
-    if not is_measurable(info):
-        return float(np.count_nonzero(inside)) / max(1, int(np.count_nonzero(region)))
-    whole = mask_area_m2(region, info)
-    return (mask_area_m2(inside, info) or 0.0) / whole if whole else 0.0
+    inside = mask if region is None else mask & region
+    whole = _image_area(info) if region is None else mask_area(region, info)
+    return mask_area(inside, info) / whole if whole else 0.0
 
 
 def mask_centre(mask: Mask, info: ImageInfo, box: Box) -> tuple[float, float]:
@@ -160,9 +169,9 @@ def _profiles(mask: Mask) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return down, across
 
 
-def _weights(start: int, stop: int) -> tuple[Floats, Floats]:
+def _weights(start: int, stop: int, most: int) -> tuple[Floats, Floats]:
     """Nodes over a run of pixels and, for each, its share of every pixel [nodes, pixels] (linear between)."""
-    count = min(_NODES, stop - start + 1)
+    count = min(most, stop - start + 1)
     nodes = np.linspace(start, stop, max(count, 2))
     place = (np.arange(start, stop) + 0.5 - start) * (len(nodes) - 1) / (stop - start)
     return nodes, np.maximum(0.0, 1.0 - np.abs(place[None, :] - np.arange(len(nodes))[:, None]))
@@ -271,8 +280,7 @@ def measure_object(
     """Measure what a crop (bool [h,w] at ``box``) shows."""
     scale = _local_scale(info, box)
     pixels = int(np.count_nonzero(mask))
-    metres = mask_area_m2(mask, info, box)
-    area = float(pixels) if metres is None else metres
+    area = mask_area(mask, info, box)
     perimeter = outline_perimeter(outline(mask, box[0], box[1]), info)
     length = mask_length(mask, info, box)
     return Measurement(
@@ -303,8 +311,7 @@ def measure_target(target: Target, number: int, info: ImageInfo) -> Measurement:
     )
     if not objects:
         return measure_object(mask, info, box, phrase=target.phrase, target=number)
-    metres = mask_area_m2(mask, info, box)
-    area = float(target.pixel_count) if metres is None else metres
+    area = mask_area(mask, info, box)
     length = sum(o.length for o in objects)
     return Measurement(
         phrase=target.phrase,

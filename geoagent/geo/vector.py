@@ -1,7 +1,8 @@
 """Vectors: outlines on the map, and a table with one row for each object."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import tee
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,11 +14,14 @@ from shapely.geometry.base import BaseGeometry
 from geoagent import __version__
 from geoagent.geo.georef import WGS84, has_place, image_to_crs, image_to_lonlat, is_measurable, local_metric
 from geoagent.geo.measure import mask_area_m2, outline_perimeter
-from geoagent.geo.outline import outline, square_up
+from geoagent.geo.outline import outlines, square_up
 from geoagent.types import Box, ImageInfo, Instance, Mask, Prediction, Target
 
 if TYPE_CHECKING:
     import geopandas
+
+Object = tuple[int, int, Target, Instance | None, Box, Mask]
+"""Running number from 1, number of its target, the target, the instance, its box and its mask there."""
 
 
 def to_map(geometry: BaseGeometry, info: ImageInfo) -> BaseGeometry:
@@ -61,11 +65,8 @@ def _unwrapped(ring: BaseGeometry) -> Any:
     return points
 
 
-def objects_of(prediction: Prediction) -> Iterator[tuple[int, int, Target, Instance | None, Box, Mask]]:
-    """Every object: running number from 1, number of its target, the target, the instance, its box and its mask there.
-
-    A target without instances (water, a forest) is one object.
-    """
+def objects_of(prediction: Prediction) -> Iterator[Object]:
+    """Every object; a target without instances (water, a forest) is one."""
     number = 0
     for target_number, target in enumerate(prediction.targets, start=1):
         crops: list[tuple[Instance | None, Box, Mask]] = [(i, i.box, i.crop) for i in target.instances]
@@ -78,16 +79,30 @@ def objects_of(prediction: Prediction) -> Iterator[tuple[int, int, Target, Insta
             yield number, target_number, target, instance, place, crop
 
 
-def object_outline(crop: Mask, place: Box, info: ImageInfo, *, right_angles: bool = False) -> BaseGeometry:
-    """The outline of an object in pixel coordinates, on request with right angles as they are on the ground."""
-    drawn = outline(crop, place[0], place[1])
-    if right_angles:
-        metric = local_metric(info, (place[0] + place[2]) / 2, (place[1] + place[3]) / 2)
-        on_ground = affinity.affine_transform(drawn, [*metric.ravel(), 0.0, 0.0])
-        squared = shapely.union_all([square_up(part) for part in on_ground.geoms])
-        drawn = affinity.affine_transform(squared, [*np.linalg.inv(metric).ravel(), 0.0, 0.0])
-        drawn = drawn if isinstance(drawn, MultiPolygon) else MultiPolygon([drawn])
-    return drawn.geoms[0] if len(drawn.geoms) == 1 else drawn
+def object_outlines(
+    things: Iterable[tuple[Box, Mask]], info: ImageInfo, *, right_angles: bool = False
+) -> Iterator[BaseGeometry]:
+    """The outlines of objects in pixel coordinates, on request with right angles as they are on the ground."""
+    things, crops = tee(things)
+    found = outlines((crop, place[0], place[1]) for place, crop in crops)
+    for drawn, (place, _) in zip(found, things, strict=True):
+        shown = _squared(drawn, place, info) if right_angles else drawn
+        yield shown.geoms[0] if len(shown.geoms) == 1 else shown
+
+
+def outlined_objects(prediction: Prediction, *, right_angles: bool = False) -> Iterator[tuple[Object, BaseGeometry]]:
+    """Every object with its outline; few of them are held at a time."""
+    objects, again = tee(objects_of(prediction))
+    places = ((place, crop) for *_, place, crop in again)
+    return zip(objects, object_outlines(places, prediction.image, right_angles=right_angles), strict=True)
+
+
+def _squared(drawn: MultiPolygon, place: Box, info: ImageInfo) -> MultiPolygon:
+    metric = local_metric(info, (place[0] + place[2]) / 2, (place[1] + place[3]) / 2)
+    on_ground = affinity.affine_transform(drawn, [*metric.ravel(), 0.0, 0.0])
+    squared = shapely.union_all([square_up(part) for part in on_ground.geoms])
+    drawn = affinity.affine_transform(squared, [*np.linalg.inv(metric).ravel(), 0.0, 0.0])
+    return drawn if isinstance(drawn, MultiPolygon) else MultiPolygon([drawn])
 
 
 def touches_edge(place: Box, info: ImageInfo) -> bool:
@@ -128,8 +143,8 @@ def prediction_to_geodataframe(
     info, origin = prediction.image, provenance(prediction)
     place_on = to_lonlat if lonlat and has_place(info) else to_map
     rows, geometries = [], []
-    for number, target_number, target, instance, place, crop in objects_of(prediction):
-        drawn = object_outline(crop, place, info, right_angles=right_angles)
+    outlined = outlined_objects(prediction, right_angles=right_angles)
+    for (number, target_number, target, instance, place, crop), drawn in outlined:
         rows.append(
             {
                 "id": number,

@@ -17,7 +17,7 @@ from geoagent.geo.georef import has_place, image_to_lonlat
 from geoagent.geo.measure import mask_area_m2
 from geoagent.geo.overlay import picture_of
 from geoagent.geo.style import target_colour
-from geoagent.geo.vector import object_outline, objects_of
+from geoagent.geo.vector import outlined_objects
 from geoagent.types import ImageInfo, Prediction
 
 _PICTURE_SIDE = 2048
@@ -46,8 +46,7 @@ def _picture(prediction: Prediction) -> str:
 def _content(prediction: Prediction) -> dict[str, Any]:
     info = prediction.image
     objects = []
-    for number, target_number, target, instance, place, crop in objects_of(prediction):
-        drawn = object_outline(crop, place, info)
+    for (number, target_number, target, instance, place, crop), drawn in outlined_objects(prediction):
         objects.append(
             {
                 "id": number,

@@ -11,12 +11,7 @@ from shapely.geometry.base import BaseGeometry
 
 from geoagent.geo.georef import has_place
 from geoagent.geo.style import vector_style
-from geoagent.geo.vector import (
-    object_outline,
-    objects_of,
-    prediction_to_geodataframe,
-    provenance,
-)
+from geoagent.geo.vector import outlined_objects, prediction_to_geodataframe, provenance
 from geoagent.types import GeoAgentError, Mask, Prediction
 
 if TYPE_CHECKING:
@@ -68,8 +63,8 @@ def write_coco(prediction: Prediction, path: Path, *, right_angles: bool = False
     """COCO's instance format, in pixels: polygons, or run lengths for objects with holes."""
     info = prediction.image
     annotations = []
-    for number, target_number, target, instance, place, crop in objects_of(prediction):
-        drawn = object_outline(crop, place, info, right_angles=right_angles)
+    outlined = outlined_objects(prediction, right_angles=right_angles)
+    for (number, target_number, target, instance, place, crop), drawn in outlined:
         annotations.append(
             {
                 "id": number,

@@ -78,7 +78,8 @@ def test_an_object_is_outlined_and_measured_once(conversation: Conversation, mon
     def again(*_: object) -> None:
         raise AssertionError("worked out again, or for nothing")
 
-    monkeypatch.setattr("geoagent.app.scene_view.object_outline", again)
+    monkeypatch.setattr("geoagent.app.scene_view.svg_path", again)
+    monkeypatch.setattr("geoagent.app.scene_view.mask_area_m2", again)
     monkeypatch.setattr("geoagent.types.Prediction.measure", again)
     conversation.filter(0.95)
     conversation.filter(conversation.review.prediction.threshold)

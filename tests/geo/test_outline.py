@@ -7,7 +7,7 @@ from rasterio.features import rasterize
 from shapely import affinity
 from shapely.geometry import MultiPolygon, Polygon, box
 
-from geoagent.geo.outline import exact_outline, outline, square_up
+from geoagent.geo.outline import exact_outline, outline, outlines, square_up
 
 
 def draw(shape, side=80):
@@ -61,6 +61,16 @@ def test_outlines_are_valid_within_half_a_pixel_and_keep_the_area():
         assert np.percentile(strays, 99) < 0.6
         assert strays.max() < 1.3, "sharp tips are moved most"
         assert (draw(drawn)[:60, :70] ^ mask).sum() <= 0.1 * exact.length
+
+
+@pytest.mark.parametrize("together", [1, 20_000, 1 << 22])
+def test_many_outlines_are_those_of_the_single_objects(monkeypatch, together):
+    monkeypatch.setattr("geoagent.geo.outline._STACK", together)
+    blobs = [(mask[: 30 + 3 * n], 5 * n, 40 - n) for n, mask in enumerate(random_blobs(9))]
+    crops = [*blobs, *[(np.ones((2, 3 + n % 7), dtype=np.bool_), n, n) for n in range(300)]]  # they overlap
+    for drawn, crop in zip(outlines(crops), crops, strict=True):
+        assert drawn.equals_exact(outline(*crop), 1e-9)
+    assert not list(outlines([]))
 
 
 def test_a_strip_one_pixel_wide_keeps_its_ends():
