@@ -18,9 +18,8 @@ class WeightAverage:
     def update(self, module: nn.Module, step: int) -> None:
         """Move towards the weights after ``step``; early on the average follows faster."""
         decay = min(self.decay, (1 + step) / (10 + step))
-        for name, parameter in module.named_parameters():
-            if name in self.average:
-                self.average[name].lerp_(parameter.detach().float(), 1 - decay)
+        weights = {name: p.detach().float() for name, p in module.named_parameters() if name in self.average}
+        torch._foreach_lerp_([self.average[name] for name in weights], list(weights.values()), 1 - decay)
 
     @contextmanager
     def instead(self, module: nn.Module) -> Iterator[None]:

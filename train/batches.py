@@ -5,10 +5,14 @@ the spot, published datasets are taken as they are. Everything random comes from
 processes see in one step what one process sees that accumulates two batches.
 """
 
+import os
+import pickle
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -29,12 +33,17 @@ from geoagent.model.auxiliary import ClassMaps
 from geoagent.model.processor import GeoAgentProcessor
 from geoagent.types import AnnotatedScene, GeoAgentError, Sample
 from train.config import SourceConfig, StageConfig, TrainConfig, expanded
+from train.tensors import pinned
 
 SYNTH_SCENES = 2 * 10**9
 """Rendered scenes that training may draw: the rest of their seeds' range."""
 WORDS_SIDE = 32
 """Side of the picture that the language model is shown in stages that train words only."""
 _TRIES = 8
+_NO_PIXELS = np.zeros((1, 1, 3), dtype=np.uint8)
+"""In place of images that are tensors by now: batches travel between processes."""
+_SCENES_IN_MEMORY = 400
+"""Of one process."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +65,14 @@ class TrainBatch:
     stage: StageConfig
     step: int
 
+    def pin_memory(self) -> "TrainBatch":
+        """What torch's loader calls; it leaves dataclasses as they are. The workers' shared memory is free after it."""
+        return pinned(self)
+
+
+Draw: TypeAlias = Callable[[Generator, StageConfig, int], Item]
+"""An item for a stage, at a step."""
+
 
 @dataclass(frozen=True)
 class Source:
@@ -64,7 +81,7 @@ class Source:
     name: str
     weight: float
     schedule: Schedule
-    draw: Callable[[Generator, StageConfig], Item]
+    draw: Draw
 
 
 class StepBatches(Dataset[TrainBatch]):
@@ -96,14 +113,15 @@ class StepBatches(Dataset[TrainBatch]):
         scenes = [None if stage.words_only else item.scene for item in items]
         maps = class_maps(scenes, processor.sizes.sam // 4)
         classes = torch.tensor([class_number(name) for name in batch.truth.class_names], dtype=torch.long)
-        return TrainBatch(batch, maps, classes, stage, step)
+        light = tuple(replace(sample, image=_NO_PIXELS, targets=()) for sample in batch.samples)
+        return TrainBatch(replace(batch, samples=light), maps, classes, stage, step)
 
     def _item(self, rng: Generator, step: int, stage: StageConfig) -> Item:
         at = np.array([step / max(self.config.steps, 1)])
         weights = np.concatenate([source.weight * source.schedule.at(at) for source in self.sources])
         for _ in range(_TRIES):
             source = self.sources[int(rng.choice(len(self.sources), p=weights / weights.sum()))]
-            item = source.draw(rng, stage)
+            item = source.draw(rng, stage, step)
             if item.samples:
                 return item
         raise GeoAgentError(f"step {step}: {_TRIES} images in a row gave no question; look at {source.name}")
@@ -119,14 +137,31 @@ def open_sources(part: SourceConfig) -> list[Source]:
     return [Source(spec, part.weight, Schedule(part.schedule), _drawing_samples(part, spec))]
 
 
-def _drawing_rendered(part: SourceConfig) -> Callable[[Generator, StageConfig], Item]:
-    render = lru_cache(maxsize=part.pool)(render_scene)
+def _drawing_rendered(part: SourceConfig) -> Draw:
+    render = lru_cache(maxsize=min(part.pool, _SCENES_IN_MEMORY))(partial(_rendered, part.shared))
 
-    def draw(rng: Generator, stage: StageConfig) -> Item:
-        seed = SEED_STARTS["train"] + int(rng.integers(part.pool or SYNTH_SCENES))
+    def draw(rng: Generator, stage: StageConfig, step: int) -> Item:
+        pool = int(part.pool + step * part.growth) if part.pool else SYNTH_SCENES
+        seed = SEED_STARTS["train"] + int(rng.integers(pool))
         return _asked(render(seed, part.size), part, rng, stage)
 
     return draw
+
+
+def _rendered(shared: str, seed: int, size: int) -> AnnotatedScene:
+    """A scene, from the folder in which other processes may have put it already."""
+    if not shared:
+        return render_scene(seed, size)
+    path = Path(shared) / f"{size}-{seed}.pickle"
+    with suppress(FileNotFoundError):
+        scene: AnnotatedScene = pickle.loads(path.read_bytes())
+        return scene
+    scene = render_scene(seed, size)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial_file = path.with_suffix(f".{os.getpid()}")
+    partial_file.write_bytes(pickle.dumps(scene, protocol=5))
+    partial_file.rename(path)
+    return scene
 
 
 def _imagery(root: Path, part: SourceConfig) -> list[Source]:
@@ -134,8 +169,8 @@ def _imagery(root: Path, part: SourceConfig) -> list[Source]:
     sets = [s for s in open_sets(root, part.split, only_open=part.only_open) if not isinstance(s, UCMercedScenes)]
     total = sum(len(s) ** 0.5 for s in sets)
 
-    def drawing(index: int) -> Callable[[Generator, StageConfig], Item]:
-        def draw(rng: Generator, stage: StageConfig) -> Item:
+    def drawing(index: int) -> Draw:
+        def draw(rng: Generator, stage: StageConfig, _: int) -> Item:
             return _asked(sets[index].scene(int(rng.integers(len(sets[index])))), part, rng, stage)
 
         return draw
@@ -146,11 +181,11 @@ def _imagery(root: Path, part: SourceConfig) -> list[Source]:
     ]
 
 
-def _drawing_samples(part: SourceConfig, spec: str) -> Callable[[Generator, StageConfig], Item]:
+def _drawing_samples(part: SourceConfig, spec: str) -> Draw:
     dataset = open_dataset(spec, split=part.split)
     groups: Sequence[list[int]] = dataset.groups()
 
-    def draw(rng: Generator, stage: StageConfig) -> Item:
+    def draw(rng: Generator, stage: StageConfig, _: int) -> Item:
         group = groups[int(rng.integers(len(groups)))]
         chosen = rng.permutation(group)[: stage.questions]
         return Item(tuple(dataset[int(i)] for i in chosen), None)

@@ -37,6 +37,10 @@ class SourceConfig:
     """Side at which ``synth`` renders, before views are cut."""
     pool: int = 0
     """``synth`` renders so many scenes and keeps them: other views of them cost a tenth; 0: always a new one."""
+    growth: float = 0.0
+    """Scenes that the pool gains with each step: few at first, so that nobody waits for them."""
+    shared: str = ""
+    """Folder through which processes share the scenes that they have rendered."""
     only_open: bool = False
     """Of ``imagery``: freely licensed sets only."""
 

@@ -4,6 +4,7 @@ One process or many, CPU or GPU, DeepSpeed or not: Accelerate decides from how i
 chance follow from the number of the step.
 """
 
+import gc
 import json
 import math
 import time
@@ -15,7 +16,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import set_seed
+from accelerate.utils import DistributedType, set_seed
 from torch import Tensor, nn
 from torch.optim import AdamW
 from torch.utils.data import DataLoader
@@ -137,7 +138,7 @@ class Trainer:
                 sums = self.module(to_device(micro_batch, self.accelerator.device))
                 loss, means = weighted(sums, counts, self.config.loss)
                 self._refuse_non_finite(loss.detach(), micro_batch, "loss")
-                self.accelerator.backward(loss * share + self._touch_everything())
+                self._backward(loss * share)
                 if self.accelerator.sync_gradients:
                     norm = self.accelerator.clip_grad_norm_(self.module.parameters(), self.config.clip)
                     if norm is not None and self.accelerator.scaler is None:
@@ -218,9 +219,16 @@ class Trainer:
         together = self._over_ranks(torch.tensor(list(logged.values()), dtype=torch.float64))
         return dict(zip(logged, together.tolist(), strict=True))
 
-    def _touch_everything(self) -> Tensor:
-        """Zero, with a gradient of zero for every trained parameter: a rank without targets must not leave any out."""
-        return torch.stack([p.sum() * 0.0 for p in self.module.parameters() if p.requires_grad]).sum()
+    def _backward(self, loss: Tensor) -> None:
+        """Every trained parameter gets a gradient, if only of zero: a rank without targets must not leave any out."""
+        trained = [p for p in self.module.parameters() if p.requires_grad]
+        if self.accelerator.distributed_type != DistributedType.NO:
+            self.accelerator.backward(loss + torch.stack([p.sum() * 0.0 for p in trained]).sum())
+            return
+        self.accelerator.backward(loss)
+        for parameter in trained:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
 
     def _refuse_non_finite(self, value: Tensor, batch: TrainBatch, what: str) -> None:
         if torch.isfinite(value):
@@ -290,5 +298,7 @@ def _turns(name: str, parameter: nn.Parameter) -> bool:
 
 
 def one_thread(_: int) -> None:
-    """Workers render and cut; the threads belong to the networks."""
+    """Workers render and cut; the threads belong to the networks. Looking for garbage took a third of their time."""
     torch.set_num_threads(1)
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 1000)

@@ -85,8 +85,8 @@ def class_map_loss(logits: Tensor, truth: ClassMaps) -> Tensor:
     logits, cover, weight = (x.flatten(0, 1).flatten(1) for x in (logits.float(), cover, weight))  # a row a class map
     there = (cover * weight).sum(dim=1) > 0.5
     entropy = mask_bce(logits, cover, torch.where(there[:, None], balanced_weight(cover, weight), weight))
-    seen = (entropy + mask_dice(logits, cover, weight))[there].sum() / there.sum().clamp(min=1)
-    return seen + 0.1 * entropy[~there].sum() / images
+    seen = ((entropy + mask_dice(logits, cover, weight)) * there).sum() / there.sum().clamp(min=1)
+    return seen + 0.1 * (entropy * ~there).sum() / images
 
 
 def class_vector_loss(vectors: Tensor, class_vectors: Tensor, classes: Tensor) -> Tensor:

@@ -19,6 +19,8 @@ from transformers import (
     Qwen2_5_VLForConditionalGeneration,
     Qwen3VLForConditionalGeneration,
 )
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from geoagent.model.tokens import AnswerGrammar, TokenIds
 
@@ -96,9 +98,13 @@ class WrittenAnswer:
 def encode_images(mllm: Mllm, pixel_values: Tensor, grid_thw: Tensor) -> VisionTokens:
     """Run the vision tower on the patches of a batch of images, as the stock image processor cuts them."""
     vision = mllm.model.visual
-    output = vision(pixel_values.to(vision.dtype), grid_thw=grid_thw)
     merge = int(vision.spatial_merge_size)
-    grids = [(int(h) // merge, int(w) // merge) for _, h, w in grid_thw.tolist()]
+    cells = [(int(h), int(w)) for _, h, w in grid_thw.tolist()]
+    extra: dict[str, Any] = {}
+    if mllm.config.model_type == "qwen3_vl" and len(set(cells)) == 1 and _takes_frames(vision):
+        grid_thw, extra = _as_frames(len(cells), cells[0], grid_thw.device)
+    output = vision(pixel_values.to(vision.dtype), grid_thw=grid_thw, **extra)
+    grids = [(h // merge, w // merge) for h, w in cells]
     sizes = [h * w for h, w in grids]
     merged = output.pooler_output.split(sizes)
     levels = getattr(output, "deepstack_features", None) or ()
@@ -106,6 +112,43 @@ def encode_images(mllm: Mllm, pixel_values: Tensor, grid_thw: Tensor) -> VisionT
         tuple(tokens.unflatten(0, grid) for tokens, grid in zip(merged, grids, strict=True)),
         tuple(tuple(level.split(sizes)) for level in levels),
     )
+
+
+def _as_frames(count: int, cells: tuple[int, int], device: torch.device) -> tuple[Tensor, dict[str, Any]]:
+    """Images of one size as the frames of one clip, which Qwen3-VL's tower sees one by one: its grid and settings.
+
+    The stock tower works out the positions of each image, and attends in it, by itself: thousands of small steps, in
+    which a GPU mostly waits.
+    """
+    height, width = cells
+    grid_thw = torch.tensor([[count, height, width]], device=device)
+    # On the CPU, where the stock layers read it.
+    return grid_thw, {"cu_seqlens": torch.tensor([0, count * height * width]), "frames": count}
+
+
+def _takes_frames(vision: Any) -> bool:
+    if vision.config._attn_implementation == "sdpa":
+        vision.config._attn_implementation = _FRAMES
+    return bool(vision.config._attn_implementation == _FRAMES)
+
+
+def _attend_in_frames(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    frames: int = 1,
+    **settings: Any,
+) -> tuple[Tensor, None]:
+    """Attention of queries, keys and values [1,heads,frames*L,h], each frame by itself: [1,frames*L,heads,h]."""
+    query, key, value = (x[0].unflatten(1, (frames, -1)).transpose(0, 1) for x in (query, key, value))
+    output, _ = sdpa_attention_forward(module, query, key, value, attention_mask, **settings)
+    return output.flatten(0, 1)[None], None
+
+
+_FRAMES = "geoagent_frames"
+ALL_ATTENTION_FUNCTIONS.register(_FRAMES, _attend_in_frames)
 
 
 def token_positions(input_ids: Tensor, image_token: int, grid: tuple[int, int]) -> tuple[Tensor, int]:

@@ -187,7 +187,7 @@ class GeoAgentModel(PreTrainedModel):
         grounded: list[tuple[Tensor, Grounding]] = []
         for targets in _alike(queries.image, features.vision.grids, person):
             some = queries.pick(targets)
-            vision = torch.stack([tokens[i] for i in some.image.tolist()])
+            vision = _of_each(tokens, some.image)
             pointed = None if person is None else person.pick(targets.to(person.points.device))
             some = self.query_parts(some, vision, pointed)
             grounding = self.grounding(some, vision)
@@ -202,8 +202,8 @@ class GeoAgentModel(PreTrainedModel):
             order.append(targets)
             grounded.append((targets, grounding))
             if prompts.coarse is not None:
-                for k, target in enumerate(targets.tolist()):
-                    coarse[target] = prompts.coarse[k]
+                for target, logits in zip(targets.tolist(), prompts.coarse.unbind(), strict=True):
+                    coarse[target] = logits
         masks, cores = _in_order(order, decoded, features.sam)
         return SegmentedTargets(masks, cores, tuple(coarse), tuple(grounded))
 
@@ -236,6 +236,13 @@ def collect_queries(states: Tensor, text: PackedText) -> TargetQueries:
     own = states[text.image, text.query_index.clamp(min=0)]
     state = torch.where((text.query_index < 0)[:, None], mean_state(words, mask), own)
     return TargetQueries(words, mask, state, text.image, text.task)
+
+
+def _of_each(tokens: list[Tensor], image: Tensor) -> Tensor:
+    """The tokens [N,Hv,Wv,D] of the images [N]; those of all images, which mostly are of one size, are stacked once."""
+    if len({t.shape for t in tokens}) == 1:
+        return torch.stack(tokens)[image]
+    return torch.stack([tokens[i] for i in image.tolist()])
 
 
 def _alike(image: Tensor, grids: list[tuple[int, int]], person: segmenter.PersonPrompts | None) -> list[Tensor]:

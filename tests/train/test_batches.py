@@ -103,8 +103,9 @@ def test_a_pool_of_rendered_scenes(tiny_folder, processor):
             loss=LossConfig(),
         )
         batches = StepBatches(config, processor, rank, 2)
-        samples = [sample for step in range(4) for sample in batches[step].batch.samples]
-        return {sample.image_id for sample in samples}, {sample.image.tobytes() for sample in samples}
+        drawn = [batches[step].batch for step in range(4)]
+        views = {view.numpy().tobytes() for batch in drawn for view in batch.inputs.sam_pixels}
+        return {sample.image_id for batch in drawn for sample in batch.samples}, views
 
     ids, views = scenes(2)
     assert len(ids) == 2
