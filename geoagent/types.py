@@ -137,6 +137,8 @@ class ScoreClues:
     """SAM2's object score."""
     iou: float
     """SAM2's guess of its mask's IoU."""
+    peak: float
+    """Of its mask where that is surest."""
 
 
 @dataclass(frozen=True, kw_only=True)

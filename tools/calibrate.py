@@ -3,9 +3,9 @@
     python -m tools.calibrate runs/nano/model --data synth:val --data imagery:PATH --limit 300
 
 Every phrase of every answer counts, accepted or not: a logistic regression from its clues (the language model's
-opinion, SAM2's object and IoU scores) to whether its mask overlaps a true target by half. The threshold is the one that
-answers best whether there is anything at all: the mean of T_acc and N_acc is largest. Use validation data, never the
-test.
+opinion, SAM2's object and IoU scores, its mask where that is surest) to whether its mask overlaps a true target by half.
+The threshold is the one that answers best whether there is anything at all: the mean of T_acc and N_acc is largest. Use
+validation data, never the test.
 """
 
 import argparse
@@ -40,7 +40,7 @@ class Answered:
     """One question with what became of it."""
 
     clues: Floats
-    """[candidates,3]."""
+    """[candidates,4]."""
     right: NDArray[np.bool_]
     """[candidates]."""
     has_target: bool
@@ -70,9 +70,9 @@ def judge(prediction: Prediction, sample: Sample, weight: float = 1.0) -> Answer
             unknown |= target.ignore
     told = [(c.mask, c.evidence.clues) for c in prediction.candidates if c.evidence and c.evidence.clues]
     masks = [np.asarray(mask) & ~unknown for mask, _ in told]
-    clues = [(of.token, of.object, of.iou) for _, of in told]
+    clues = [(of.token, of.object, of.iou, of.peak) for _, of in told]
     return Answered(
-        clues=np.array(clues, dtype=np.float64).reshape(-1, 3),
+        clues=np.array(clues, dtype=np.float64).reshape(-1, 4),
         right=np.array(which_are_right(present, masks), dtype=np.bool_),
         has_target=bool(present),
         weight=weight,
@@ -88,13 +88,15 @@ def fit(answers: Sequence[Answered]) -> ScoreConfig:
         raise GeoAgentError(f"{int(right.sum())} of {len(right)} phrases are right: nothing can be learned from that")
 
     def loss(values: Floats) -> float:
-        logits = clues @ values[:3] + values[3]
+        logits = clues @ values[:4] + values[4]
         entropy = np.logaddexp(0, logits) - right * logits
-        return float((weight * entropy).sum() / weight.sum() + _SHRINK * (values[:3] ** 2).sum())
+        return float((weight * entropy).sum() / weight.sum() + _SHRINK * (values[:4] ** 2).sum())
 
-    bounds = [(0, None)] * 3 + [(None, None)]
-    token, thing, iou, bias = minimize(loss, np.array([0.5, 0.5, 0.5, 0.0]), method="L-BFGS-B", bounds=bounds).x
-    config = ScoreConfig(token=float(token), object=float(thing), iou=float(iou), bias=float(bias))
+    bounds = [(0, None)] * 4 + [(None, None)]
+    token, thing, iou, peak, bias = minimize(
+        loss, np.array([0.5, 0.5, 0.5, 0.5, 0.0]), method="L-BFGS-B", bounds=bounds
+    ).x
+    config = ScoreConfig(token=float(token), object=float(thing), iou=float(iou), peak=float(peak), bias=float(bias))
     return replace(config, threshold=best_threshold(config, answers))
 
 
@@ -113,7 +115,7 @@ def best_threshold(config: ScoreConfig, answers: Sequence[Answered]) -> float:
 
 
 def score_of(config: ScoreConfig, clues: Floats) -> Floats:
-    """Scores [n] of clues [n,3], as answers will have them."""
+    """Scores [n] of clues [n,4], as answers will have them."""
     scores: Floats = combined_score(config, torch.from_numpy(clues)).numpy()
     return scores
 

@@ -77,11 +77,15 @@ class InstanceConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreConfig:
-    """The calibrated score: sigmoid(bias + token·logit P(<seg>) + object·logit + iou·logit(IoU score))."""
+    """The calibrated score: sigmoid(bias + token·logit P(<seg>) + object·logit + iou·logit(IoU score) + peak·logit).
+
+    ``object`` is of SAM2's object score, ``peak`` of the surest cells of the mask.
+    """
 
     token: float = 1.0
     object: float = 1.0
     iou: float = 0.0
+    peak: float = 0.0
     bias: float = 0.0
     threshold: float = 0.5
 

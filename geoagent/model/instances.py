@@ -101,8 +101,9 @@ def _seed_every_component(components: Labels, count: int, seeds: Labels) -> tupl
 
 def _slices(labels: Labels) -> list[tuple[slice, slice]]:
     """The bounding slices of labels 1…n; numbers are made dense first."""
-    dense = np.unique(labels, return_inverse=True)[1].reshape(labels.shape)
-    labels[...] = dense if (labels == 0).any() else dense + 1
+    there = np.bincount(labels.ravel()) > 0
+    there[0] = False
+    labels[...] = np.cumsum(there)[labels] * there[labels]
     return [(rows, columns) for rows, columns in ndimage.find_objects(labels)]
 
 

@@ -26,6 +26,9 @@ from geoagent.model.pixel_map import PixelMap
 from geoagent.model.prompting import Gpg, GroundedPrompts
 from geoagent.model.spatial_attention import seg_attention, watch_attention
 
+_PEAK = 8
+"""Cells of a mask that tell how sure it is at best: about as many as a small object has."""
+
 
 @dataclass(frozen=True)
 class ImageFeatures:
@@ -275,14 +278,16 @@ def _in_order(
 
 
 def score_clues(token: Tensor, masks: segmenter.DecodedMasks) -> Tensor:
-    """[N,3]: logits of P(<seg>), of SAM2's object score and of its IoU score."""
+    """[N,4]: logits of P(<seg>), of SAM2's object score, of its IoU score, and of its mask where that is surest."""
     iou = torch.logit(masks.iou.float().clamp(1e-3, 1 - 1e-3))
-    return torch.stack([token.float(), masks.objectness.float(), iou], dim=1)
+    cells = masks.logits.float().flatten(1)
+    peak = cells.topk(min(_PEAK, cells.shape[1]), dim=1).values.mean(dim=1)
+    return torch.stack([token.float(), masks.objectness.float(), iou, peak], dim=1)
 
 
 def combined_score(config: ScoreConfig, clues: Tensor) -> Tensor:
-    """The calibrated probability [N] that a target is there, from its clues [N,3]: see `ScoreConfig`."""
-    weights = clues.new_tensor([config.token, config.object, config.iou])
+    """The calibrated probability [N] that a target is there, from its clues [N,4]: see `ScoreConfig`."""
+    weights = clues.new_tensor([config.token, config.object, config.iou, config.peak])
     return torch.sigmoid(config.bias + clues @ weights)
 
 

@@ -19,23 +19,24 @@ from tools.calibrate import Answered, best_threshold, fit, judge, score_of
 def made(weights, count=4000, seed=0):
     """Answers whose phrases are right exactly as often as a logistic model says."""
     rng = np.random.default_rng(seed)
-    clues = rng.normal(0, 2, (count, 3))
-    chance = 1 / (1 + np.exp(-(clues @ np.array(weights[:3]) + weights[3])))
+    clues = rng.normal(0, 2, (count, 4))
+    chance = 1 / (1 + np.exp(-(clues @ np.array(weights[:4]) + weights[4])))
     right = rng.random(count) < chance
     return [Answered(c[None], r[None], bool(r), 1.0) for c, r in zip(clues, right, strict=True)]
 
 
 def test_the_weights_behind_the_truth_are_found():
-    score = fit(made((0.8, 0.4, 0.0, -0.5)))
+    score = fit(made((0.8, 0.4, 0.0, 0.2, -0.5)))
     assert score.token == pytest.approx(0.8, abs=0.1)
     assert score.object == pytest.approx(0.4, abs=0.1)
     assert score.iou == pytest.approx(0.0, abs=0.1)
+    assert score.peak == pytest.approx(0.2, abs=0.1)
     assert score.bias == pytest.approx(-0.5, abs=0.15)
 
 
 def test_scores_are_right_as_often_as_they_say():
-    answers = made((0.8, 0.4, 0.3, -0.5), seed=1)
-    score = fit(made((0.8, 0.4, 0.3, -0.5)))
+    answers = made((0.8, 0.4, 0.3, 0.1, -0.5), seed=1)
+    score = fit(made((0.8, 0.4, 0.3, 0.1, -0.5)))
     scores = np.concatenate([score_of(score, a.clues) for a in answers])
     right = np.concatenate([a.right for a in answers])
     for low in (0.1, 0.4, 0.7):
@@ -44,31 +45,31 @@ def test_scores_are_right_as_often_as_they_say():
 
 
 def test_no_clue_counts_against_what_it_speaks_for():
-    assert fit(made((0.8, -0.6, 0.3, 0.0))).object == 0.0
+    assert fit(made((0.8, -0.6, 0.3, 0.1, 0.0))).object == 0.0
 
 
 def test_datasets_count_the_same_however_many_questions_they_have():
-    many = [Answered(np.ones((1, 3)), np.array([True]), True, 1 / 900)] * 900
-    few = [Answered(np.ones((1, 3)), np.array([False]), False, 1 / 10)] * 10
+    many = [Answered(np.ones((1, 4)), np.array([True]), True, 1 / 900)] * 900
+    few = [Answered(np.ones((1, 4)), np.array([False]), False, 1 / 10)] * 10
     score = fit(many + few)
-    assert score_of(score, np.ones((1, 3)))[0] == pytest.approx(0.5, abs=0.01)
+    assert score_of(score, np.ones((1, 4)))[0] == pytest.approx(0.5, abs=0.01)
 
 
 def test_the_threshold_parts_what_is_there_from_what_is_not():
     config = ScoreConfig(token=1.0, object=0.0, iou=0.0, bias=0.0)
 
     def asked(logit, there):
-        return Answered(np.array([[logit, 0.0, 0.0]]), np.array([False]), there, 1.0)
+        return Answered(np.array([[logit, 0.0, 0.0, 0.0]]), np.array([False]), there, 1.0)
 
     answers = [asked(-1.0, True), asked(0.5, True), asked(-3.0, False), asked(-2.0, False)]
-    answers.append(Answered(np.zeros((0, 3)), np.zeros(0, dtype=bool), False, 1.0))  # small talk
+    answers.append(Answered(np.zeros((0, 4)), np.zeros(0, dtype=bool), False, 1.0))  # small talk
     threshold = best_threshold(config, answers)
     assert 1 / (1 + np.exp(2.0)) < threshold < 1 / (1 + np.exp(1.0))
 
 
 def test_nothing_can_be_learned_where_all_are_wrong():
     with pytest.raises(GeoAgentError, match="0 of 1 phrases are right"):
-        fit([Answered(np.ones((1, 3)), np.array([False]), True, 1.0)])
+        fit([Answered(np.ones((1, 4)), np.array([False]), True, 1.0)])
 
 
 def sample(mask, *, ignore=None, present=True):

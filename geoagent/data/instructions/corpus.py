@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import cycle
 from string import Formatter
 
-from geoagent.data import knowledge
+from geoagent.data import associations, knowledge
 from geoagent.data.classes import CLASSES
 from geoagent.data.instructions import phrasing
 from geoagent.data.instructions.language import agreement, join, marked, sentence_case
@@ -61,12 +61,16 @@ def all_wordings() -> Iterator[str]:
     for kind in (*phrasing.QUESTION_FILES, "answers"):
         for wording in _strings(phrasing.contents(kind)):
             yield filler.fill(wording, kind)
+    for gaps in (1, 2, 3):
+        for wording in associations.wordings(gaps):
+            yield wording.format(a="ports", b="farms", c="towns")
     for entry in known:
         yield from entry.implicit
         for i, reason in enumerate(entry.reasons):
             name = entry.names[i % len(entry.names)]
             noun = name.singular if entry.info.mass else name.plural
             yield sentence_case(reason.format(phrase=marked(noun, present=True)))
+        yield from associations.associations(entry.info.name)
         for name in entry.names:
             yield f"There is no {marked(name.singular, present=False)} in this image."
             yield f"Here are the {marked(name.plural, present=True)}."

@@ -3,7 +3,7 @@
 import re
 from dataclasses import replace
 
-from geoagent.data import knowledge
+from geoagent.data import associations, knowledge
 from geoagent.data.classes import CLASSES, lookalikes, members
 from geoagent.data.instructions import phrasing
 from geoagent.data.instructions.draft import Draft, Draw, Referent, answer, whole_class
@@ -16,6 +16,8 @@ _LEAST_AREA = 6
 _ABSENT_COUNTS = 0.12
 _MAIN_NAME = 0.8
 """How often an answer to an implicit question uses the canonical name."""
+_ASSOCIATED = 0.6
+"""How often training asks by `geoagent.data.associations` instead of a written question."""
 
 
 def reference(draw: Draw) -> Draft | None:
@@ -66,7 +68,17 @@ def implicit(draw: Draw) -> Draft | None:
 def _meant(draw: Draw, name: str) -> tuple[str, Referent, str]:
     noun = draw.noun(name, main=_MAIN_NAME)
     told, referent = reason(draw, whole_class(draw, name, noun=noun), noun)
-    return draw.choose(phrasing.implicit(name, draw.split)), referent, told
+    return _hint(draw, name), referent, told
+
+
+def _hint(draw: Draw, name: str) -> str:
+    """A question that means a class without naming it."""
+    known = associations.associations(name)
+    if draw.split == "test" or not draw.chance(_ASSOCIATED):
+        return draw.choose(phrasing.implicit(name, draw.split))
+    gaps = draw.choose((1, 2, 3))
+    said = dict(zip("abc", draw.shuffled(known)[:gaps], strict=False))
+    return sentence_case(draw.choose(associations.wordings(gaps)).format(**said))
 
 
 def several_implicit(draw: Draw) -> Draft | None:
@@ -215,7 +227,7 @@ def absent_implicit(draw: Draw) -> Draft | None:
         article=False,
         granularity="part" if CLASSES[name].kind == "part" else "class",
     )
-    question = draw.choose(phrasing.implicit(name, draw.split))
+    question = _hint(draw, name)
     told = draw.answer("absent_purpose", referent)
     return Draft(question=question, answer=told, referents=(referent,), reasoning="implicit")
 
