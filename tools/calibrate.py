@@ -3,7 +3,7 @@
     python -m tools.calibrate runs/nano/model --data synth:val --data imagery:PATH --limit 300
 
 Every phrase of every answer counts, accepted or not: a logistic regression from its clues (the language model's
-opinion, SAM2's object and IoU scores, its mask where that is surest) to whether its mask overlaps a true target by half.
+opinion, SAM2's object and IoU scores, its mask where that is surest) to whether its mask overlaps a true one by half.
 The threshold is the one that answers best whether there is anything at all: the mean of T_acc and N_acc is largest. Use
 validation data, never the test.
 """
