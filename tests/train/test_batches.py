@@ -85,7 +85,7 @@ def test_closer_views_show_things_as_large(tiny_folder, processor):
             loss=LossConfig(),
         )
         source = StepBatches(config, processor).sources[0]
-        return source.draw(np.random.default_rng(0), config.stages[0]).scene.gsd_m
+        return source.draw(np.random.default_rng(0), config.stages[0], 0).scene.gsd_m
 
     whole = ground(side=192)
     assert ground(side=96, closer=0.5) == pytest.approx(whole)
