@@ -114,6 +114,19 @@ def test_a_pool_of_rendered_scenes(tiny_folder, processor):
     assert len(scenes(0)[0]) > 2
 
 
+def test_scenes_are_shared_through_a_folder(tiny_folder, processor, tmp_path, monkeypatch):
+    """What one process has rendered another reads; the pool grows with the steps."""
+    source = SourceConfig(data="synth", size=96, pool=1, growth=0.5, shared=str(tmp_path / "scenes"))
+    stage = StageConfig(steps=5, side=64, images=6, questions=1, towers_only=True)
+    config = run_of(tiny_folder, sources=(source,), stages=(stage,), loss=LossConfig())
+    rendered = StepBatches(config, processor)
+    first, last = rendered[0], rendered[4]
+    assert len({sample.image_id for sample in first.batch.samples}) == 1
+    assert len({sample.image_id for sample in last.batch.samples}) > 1
+    monkeypatch.setattr("train.batches.render_scene", None)
+    assert same(StepBatches(config, processor)[4], last)
+
+
 def test_sources_come_and_go_with_their_schedules(tiny_folder, processor):
     """A source whose factor is 0 at the start and all there is at the end."""
     squares = f"folder:{tiny_folder / 'squares'}"
