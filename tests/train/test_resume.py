@@ -155,7 +155,8 @@ def test_killed_for_real_resumed_evaluated_asked(tiny_folder, tmp_path):
     straight = [json.loads(line) for line in (tmp_path / "straight" / "log.jsonl").read_text().splitlines()]
     resumed = [json.loads(line) for line in log.read_text().splitlines()]
     curve = {line["step"]: line["loss"] for line in resumed if "loss" in line}
-    assert curve == {line["step"]: line["loss"] for line in straight}
+    # Other processes: what several threads sum may differ in the last bit. Within one process the curves are equal.
+    assert curve == pytest.approx({line["step"]: line["loss"] for line in straight}, rel=1e-5)
     assert any("evaluation/N_acc" in line or "evaluation/gIoU" in line for line in resumed)
     prediction = geoagent.load(str(tmp_path / "smoke" / "model")).segment(
         torch.zeros(96, 96, 3, dtype=torch.uint8).numpy(), "Where is the water?"
