@@ -102,9 +102,9 @@ class StepBatches(Dataset[TrainBatch]):
         rng = np.random.default_rng((self.config.seed, index * self.ranks + self.rank))
         items = [self._item(rng, step, stage) for _ in range(stage.images)]
         processor = self.processor
-        side = WORDS_SIDE if stage.words_only else stage.side
-        if side:
-            processor = processor.with_sizes(sam=side, min_pixels=side**2, max_pixels=side**2)
+        sizes = replace(stage, side=WORDS_SIDE, sam=0).sizes if stage.words_only else stage.sizes
+        if sizes:
+            processor = processor.with_sizes(**sizes)
         samples = [item.samples for item in items]
         count = sum(len(group) for group in samples)
         brief = (rng.random(count) < self.config.brief_share).tolist()
@@ -196,5 +196,5 @@ def _drawing_samples(part: SourceConfig, spec: str) -> Draw:
 def _asked(scene: AnnotatedScene, part: SourceConfig, rng: Generator, stage: StageConfig) -> Item:
     low, high = part.view.zoom
     closer = replace(part.view, zoom=(stage.closer * low, stage.closer * high))
-    view = random_view(scene, stage.side, closer, rng) if stage.side else scene
+    view = random_view(scene, stage.sam or stage.side, closer, rng) if stage.side else scene
     return Item(tuple(ask_about(view, stage.questions, rng, kinds=stage.kinds)), view)

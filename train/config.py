@@ -52,6 +52,8 @@ class StageConfig:
     steps: int
     side: int = 256
     """Side of the square view that the model sees; 0: each image as it is."""
+    sam: int = 0
+    """Side at which SAM2 sees the view; 0: ``side``. An outline needs more pixels than words do, and costs less."""
     images: int = 8
     """Images a step on each rank."""
     questions: int = 8
@@ -68,10 +70,19 @@ class StageConfig:
     def __post_init__(self) -> None:
         if self.towers_only and self.words_only:
             raise GeoAgentError("stages: a stage is towers_only or words_only, not both")
-        if self.side % 32:
-            raise GeoAgentError(f"stages: side must be a multiple of 32 (or 0), not {self.side}")
+        if self.side % 32 or self.sam % 32:
+            raise GeoAgentError(f"stages: side and sam must be multiples of 32 (or 0), not {self.side}, {self.sam}")
+        if self.sam and not self.side:
+            raise GeoAgentError("stages: sam is for views of one size: set side as well")
         if min(self.steps, self.images, self.questions) < 1:
             raise GeoAgentError("stages: steps, images and questions must be at least 1")
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Of the images, as the processor wants them; nothing where each stays as it is."""
+        if not self.side:
+            return {}
+        return {"sam": self.sam or self.side, "min_pixels": self.side**2, "max_pixels": self.side**2}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -57,10 +57,8 @@ class Evaluator:
         folder = self.folder / "evaluations" / f"step-{step:07d}"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        side = self.config.stage_at(step - 1).side
-        processor = self.processor
-        if side:
-            processor = processor.with_sizes(sam=side, min_pixels=side**2, max_pixels=side**2)
+        sizes = self.config.stage_at(step - 1).sizes
+        processor = self.processor.with_sizes(**sizes) if sizes else self.processor
         predictor = Predictor(QueryGrounder(module.model, processor), f"{self.config.name} at step {step}")
         with self.accelerator.autocast():
             journal = Journal(folder / "samples.jsonl")

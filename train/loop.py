@@ -81,12 +81,12 @@ class Trainer:
         self.evaluate = evaluate
         self.folder = Path(config.out) / config.name
         self.step = 0
-        make = Muon if config.optimizer == "muon" else AdamW
-        optimizer = make(
-            parameter_groups(module, config.weight_decay, orthogonal=config.optimizer == "muon"),
-            lr=config.learning_rate,
-            betas=(config.betas[0], config.betas[1]),
-        )
+        groups = parameter_groups(module, config.weight_decay, orthogonal=config.optimizer == "muon")
+        rates: dict[str, Any] = {"lr": config.learning_rate, "betas": (config.betas[0], config.betas[1])}
+        # A run in bf16 is on hardware that multiplies in it, seven times faster than in float32 on a CPU.
+        products = torch.bfloat16 if accelerator.mixed_precision == "bf16" else torch.float
+        muon = config.optimizer == "muon"
+        optimizer = Muon(groups, products=products, **rates) if muon else AdamW(groups, **rates)
         self.module, self.optimizer = accelerator.prepare(module, optimizer)
         self.average = WeightAverage(self.bare, config.ema) if config.ema else None
         self.checkpoints = Checkpoints(self.folder, accelerator, self.module, self.optimizer, self.average)

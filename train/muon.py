@@ -2,7 +2,8 @@
 
 The momentum of a matrix is replaced by the nearest orthogonal one, found by a few products (Newton-Schulz), and scaled
 so that its entries are as large as AdamW's would be (Liu et al. 2025, arXiv:2502.16982): one learning rate serves both.
-torch's own Muon works in bfloat16, which processors without it compute very slowly, and takes matrices only.
+torch's own Muon works in bfloat16, which processors without it compute very slowly, and takes matrices only; here
+the caller says where it pays.
 """
 
 from collections import defaultdict
@@ -19,20 +20,25 @@ _RMS = 0.2
 _MOMENTUM = 0.95
 
 
-def orthogonal(matrices: Tensor) -> Tensor:
-    """``matrices`` [...,m,n] with all their singular values near 1."""
+def orthogonal(matrices: Tensor, dtype: torch.dtype = torch.float) -> Tensor:
+    """``matrices`` [...,m,n] with all their singular values near 1, found in ``dtype``."""
     a, b, c = _QUINTIC
     wide = matrices.shape[-2] <= matrices.shape[-1]
     x = matrices if wide else matrices.mT
-    x = x / x.norm(dim=(-2, -1), keepdim=True).clamp(min=1e-7)
+    x = (x / x.norm(dim=(-2, -1), keepdim=True).clamp(min=1e-7)).to(dtype)
     for _ in range(_ROUNDS):
         gram = x @ x.mT
         x = a * x + (b * gram + c * gram @ gram) @ x
-    return x if wide else x.mT
+    return (x if wide else x.mT).to(matrices.dtype)
 
 
 class Muon(AdamW):
     """AdamW, with groups of parameters marked ``orthogonal`` stepped by Muon; convolutions count as matrices."""
+
+    def __init__(self, groups: Any, *, products: torch.dtype = torch.float, **settings: Any) -> None:
+        """``products`` is the type in which the matrices are multiplied; the rest is AdamW's."""
+        super().__init__(groups, **settings)
+        self._products = products
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
@@ -58,7 +64,7 @@ class Muon(AdamW):
         momenta = [self.state[parameter]["momentum"] for parameter in parameters]
         torch._foreach_lerp_(momenta, gradients, 1 - _MOMENTUM)
         updates = torch.stack(torch._foreach_lerp(gradients, momenta, _MOMENTUM)).flatten(2)
-        updates = orthogonal(updates) * (_RMS * max(updates.shape[1:]) ** 0.5)
+        updates = orthogonal(updates, self._products) * (_RMS * max(updates.shape[1:]) ** 0.5)
         torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
         torch._foreach_add_(parameters, list(updates.view(-1, *parameters[0].shape)), alpha=-group["lr"])
 

@@ -44,7 +44,8 @@ def from_stock(
     with torch.device("meta"):
         model = GeoAgentModel(config)
     extra: dict[str, Any] = {} if quantize is None else {"quantization_config": quantization(quantize)}
-    model.mllm = language.mllm_class(mllm_config.model_type).from_pretrained(mllm, dtype=dtype or "auto", **extra)
+    stock = language.mllm_class(mllm_config.model_type)
+    model.mllm = language.with_patch_products(stock.from_pretrained(mllm, dtype=dtype or "auto", **extra))
     model.sam = original or Sam2Model.from_pretrained(sam, dtype=dtype or "auto")
     model.sam.mask_decoder.dynamic_multimask_via_stability = False  # see `segmenter.prepare_sam`
     for stage in STAGES:

@@ -55,6 +55,18 @@ def test_the_conversation_is_that_of_the_stock_processor(tiny_pair, which):
     assert torch.equal(tensors.pixel_values, stock["pixel_values"])
 
 
+def test_patches_are_embedded_as_by_the_stock_convolution(tiny_pair):
+    model, processor = tiny_pair
+    ours = model.mllm.model.visual.patch_embed
+    assert isinstance(ours.proj, language.PatchProduct)
+    theirs = language.mllm_class(model.config.mllm_config.model_type)(model.config.mllm_config).model.visual.patch_embed
+    theirs.load_state_dict(ours.state_dict())
+    theirs.proj.__class__ = torch.nn.Conv3d
+    patches = processor.images(IMAGES).pixel_values
+    with torch.no_grad():
+        torch.testing.assert_close(ours(patches), theirs(patches), rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize("which", range(3))
 def test_positions_are_those_of_the_stock_class(tiny_pair, which):
     model, _ = tiny_pair

@@ -74,6 +74,26 @@ def test_rendered_scenes_by_stage(tiny_folder, processor):
     assert same(second, StepBatches(config, processor)[1])
 
 
+def test_sam_may_see_more_pixels_than_the_language_model(tiny_folder, processor):
+    """The view is cut at the larger size; truth and masks follow SAM2."""
+
+    def batch(**stage):
+        config = run_of(
+            tiny_folder,
+            sources=(SourceConfig(data="synth", size=256, view=ViewConfig(zoom=(0.75, 0.75), light=0.0)),),
+            stages=(StageConfig(steps=1, images=1, questions=2, **{"side": 64, **stage}),),
+            loss=LossConfig(),
+        )
+        return StepBatches(config, processor)[0].batch
+
+    same_size, larger = batch(), batch(sam=192)
+    assert larger.inputs.sam_pixels.shape[-1] == 192
+    assert larger.truth.masks.shape[-1] == 48
+    assert torch.equal(larger.inputs.grid_thw, same_size.inputs.grid_thw)
+    whole = batch(side=192)
+    assert torch.equal(larger.inputs.sam_pixels, whole.inputs.sam_pixels)
+
+
 def test_closer_views_show_things_as_large(tiny_folder, processor):
     """Half the side and half the crop: the same metres a pixel, a quarter of the ground."""
 

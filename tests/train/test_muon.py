@@ -8,10 +8,13 @@ from train.loop import parameter_groups
 from train.muon import Muon, orthogonal
 
 
+@pytest.mark.parametrize("products", [torch.float, torch.bfloat16])
 @pytest.mark.parametrize("shape", [(20, 50), (50, 20), (32, 32)])
-def test_a_step_turns_in_every_direction_alike(shape):
+def test_a_step_turns_in_every_direction_alike(shape, products):
     torch.manual_seed(0)
-    values = torch.linalg.svdvals(orthogonal(torch.randn(shape)))
+    turned = orthogonal(torch.randn(shape), products)
+    assert turned.dtype == torch.float
+    values = torch.linalg.svdvals(turned)
     assert values.min() > 0.5 and values.max() < 1.3
 
 
