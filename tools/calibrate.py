@@ -4,8 +4,8 @@
 
 Every phrase of every answer counts, accepted or not: a logistic regression from its clues (the language model's
 opinion, SAM2's object and IoU scores, its mask where that is surest) to whether its mask overlaps a true one by half.
-The threshold is the one that answers best whether there is anything at all: the mean of T_acc and N_acc is largest. Use
-validation data, never the test.
+The threshold is the one that keeps most of what is found and shows least where nothing is: the mean of N_acc and of the
+share of gIoU that is kept is largest. Use validation data, never the test.
 """
 
 import argparse
@@ -46,6 +46,8 @@ class Answered:
     has_target: bool
     weight: float
     """Each dataset counts the same."""
+    overlap: float = 1.0
+    """IoU of all that was found with all that was meant, where anything was."""
 
 
 def collect(predictor: Predictor, dataset: SegmentationDataset) -> Iterator[Answered]:
@@ -71,11 +73,14 @@ def judge(prediction: Prediction, sample: Sample, weight: float = 1.0) -> Answer
     told = [(c.mask, c.evidence.clues) for c in prediction.candidates if c.evidence and c.evidence.clues]
     masks = [np.asarray(mask) & ~unknown for mask, _ in told]
     clues = [(of.token, of.object, of.iou, of.peak) for _, of in told]
+    meant = np.any([target.mask for target in present], axis=0) if present else np.zeros_like(unknown)
+    shown = np.any(masks, axis=0) if masks else np.zeros_like(unknown)
     return Answered(
         clues=np.array(clues, dtype=np.float64).reshape(-1, 4),
         right=np.array(which_are_right(present, masks), dtype=np.bool_),
         has_target=bool(present),
         weight=weight,
+        overlap=float((meant & shown).sum() / max((meant & ~unknown | shown).sum(), 1)),
     )
 
 
@@ -101,14 +106,20 @@ def fit(answers: Sequence[Answered]) -> ScoreConfig:
 
 
 def best_threshold(config: ScoreConfig, answers: Sequence[Answered]) -> float:
-    """Where questions about what is there and about what is not are answered best."""
+    """Where most of what was found is kept, and least is shown where nothing is.
+
+    A mask that hardly overlaps what was meant is no loss: counted by answers alone, a weak model would be told to show
+    nothing rather than the few things that it finds.
+    """
     best = np.array([score_of(config, a.clues).max(initial=0.0) for a in answers])
     there = np.array([a.has_target for a in answers])
-    weight = np.array([a.weight for a in answers])
+    weight = np.array([a.weight * (a.overlap if a.has_target else 1.0) for a in answers])
     accuracy = []
     for threshold in _THRESHOLDS:
         correct = (best >= threshold) == there
-        accuracy.append(sum(np.average(correct[part], weights=weight[part]) for part in (there, ~there) if part.any()))
+        accuracy.append(
+            sum(np.average(correct[part], weights=weight[part]) for part in (there, ~there) if weight[part].any())
+        )
     # The middle of the best stretch: the least sensitive place.
     good = _THRESHOLDS[np.array(accuracy) >= max(accuracy) - 1e-9]
     return float(good[len(good) // 2])

@@ -67,6 +67,19 @@ def test_the_threshold_parts_what_is_there_from_what_is_not():
     assert 1 / (1 + np.exp(2.0)) < threshold < 1 / (1 + np.exp(1.0))
 
 
+def test_a_mask_that_misses_is_no_reason_for_a_lower_threshold():
+    config = ScoreConfig(token=1.0, object=0.0, iou=0.0, bias=0.0)
+
+    def threshold(overlap):
+        unsure = [Answered(np.array([[-2.0, 0, 0, 0]]), np.array([False]), True, 1.0, overlap)] * 2
+        absent = [Answered(np.array([[x, 0, 0, 0]]), np.array([False]), False, 1.0) for x in (-1.0, -4.0)]
+        sure = Answered(np.array([[2.0, 0, 0, 0]]), np.array([True]), True, 1.0, 0.9)
+        return best_threshold(config, [*unsure, *absent, sure])
+
+    assert threshold(0.01) > 1 / (1 + np.exp(1.0))
+    assert threshold(1.0) < 1 / (1 + np.exp(2.0))
+
+
 def test_nothing_can_be_learned_where_all_are_wrong():
     with pytest.raises(GeoAgentError, match="0 of 1 phrases are right"):
         fit([Answered(np.ones((1, 4)), np.array([False]), True, 1.0)])
@@ -108,6 +121,8 @@ def test_unknown_pixels_are_not_held_against_a_mask(tiny_folder):
     answer = replace(asked, candidates=(replace(target, mask=everything, instances=(whole,)),))
     assert judge(answer, sample(true, ignore=unknown)).right.tolist() == [True]
     assert judge(answer, sample(true)).right.tolist() == [False]
+    assert judge(answer, sample(true, ignore=unknown)).overlap == 1.0
+    assert judge(answer, sample(true)).overlap == pytest.approx(16 / 1024)
     assert judge(answer, sample(true)).clues[0, 0] == 0.0  # pointed at: the language model has no say
 
 
