@@ -37,6 +37,9 @@ CONTROL_TOKENS = (
 )
 VOCABULARY = 5120
 SIDE = 512
+"""At which SAM2 sees images: at half of it most objects are smaller than a cell of a mask."""
+READING_SIDE = 256
+"""At which the language model sees them."""
 
 # Qwen's template for one conversation, without the parts that nano never uses (tools, video).
 CHAT_TEMPLATE = """{%- for message in messages %}<|im_start|>{{ message.role }}
@@ -152,7 +155,7 @@ def nano_config(tokenizer: PreTrainedTokenizerFast) -> GeoAgentConfig:
         modulation={"levels": [2]},
         # At 32 channels the core maps would cost as much as SAM2's decoder.
         instances={"width": 16},
-        image={"sam": SIDE, "min_pixels": SIDE * SIDE, "max_pixels": SIDE * SIDE, "max_aspect": 3.0},
+        image={"sam": SIDE, "min_pixels": READING_SIDE**2, "max_pixels": READING_SIDE**2, "max_aspect": 3.0},
         answer={"max_new_tokens": 96},
     )
 
