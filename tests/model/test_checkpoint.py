@@ -167,6 +167,10 @@ def test_only_the_language_model_is_quantised(stock_folders, tmp_path, bits, kin
     assert kinds.pop("language") == {kind}
     assert set(kinds) >= {"visual", "sam", "grounding", "prompting", "modulation", "mllm.lm_head"}
     assert all(found <= {"Linear", "ZeroLinear", "NonDynamicallyQuantizableLinear"} for found in kinds.values()), kinds
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            # Where a CPU has bf16, bitsandbytes repacks 4-bit weights by blocks of 64 columns; the tiny ones have 32.
+            module.support_avx512bf16_for_cpu = False
     logits, masks, _ = outputs_of(model.eval(), batch_of(processor))
     assert torch.isfinite(logits).all()
     assert torch.isfinite(masks).all()
