@@ -531,6 +531,15 @@ def test_clicks_hit_what_they_mean(asked):
     assert kinds == {"points", "boxes", "scribbles", "empty", "text"}
 
 
+def test_small_talk_that_is_held_out_is_never_trained():
+    assert set(phrasing.contents("chat_more")) == set(phrasing.contents("chat"))
+    for topic, listed in phrasing.contents("chat").items():
+        trained, tested = phrasing.small_talk(topic, "train"), phrasing.small_talk(topic, "test")
+        assert set(tested) == phrasing.held_out(listed)
+        assert not {phrasing.normal(t) for t in tested} & {phrasing.normal(t) for t in trained}
+        assert len(trained) > 2 * len(listed) * 0.8
+
+
 def test_chat_marks_nothing(asked):
     for sample in asked["train"]:
         if sample.type == "chat":

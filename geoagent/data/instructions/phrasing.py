@@ -71,6 +71,13 @@ def wordings(kind: str, key: str, split: Split) -> tuple[str, ...]:
 
 
 @cache
+def small_talk(topic: str, split: Split) -> tuple[str, ...]:
+    """What people say that asks for no mask; training has more of it, held out stays what it was."""
+    texts = wordings("chat", topic, split)
+    return texts if split == "test" else (*texts, *contents("chat_more")[topic])
+
+
+@cache
 def implicit(class_name: str, split: Split) -> tuple[str, ...]:
     """The implicit questions about a class that ``split`` may use."""
     return _part_of(knowledge.load(class_name).implicit, split)
