@@ -10,14 +10,13 @@ Shapes: B images, N targets over all of them, S tokens, m = a quarter of SAM2's 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from geoagent.data.class_maps import cover_of
 from geoagent.model import tokens as marks
 from geoagent.model.description import as_description
 from geoagent.model.instances import core_truth
-from geoagent.model.losses import area_average
 from geoagent.model.mllm import query_input, token_positions
 from geoagent.model.pipeline import ModelInputs, PackedText
 from geoagent.model.processor import GeoAgentProcessor
@@ -188,13 +187,11 @@ def block_mask(block: Tensor) -> Tensor:
 
 def target_truth(targets: Sequence[LabelledTarget], side: int) -> TargetTruth:
     """Masks, weights and cores of targets on the grid of SAM2's low-resolution masks, [N,side,side]."""
-
-    def shrink(mask: np.ndarray) -> Tensor:
-        return area_average(torch.from_numpy(mask)[None], (side, side))[0]
-
-    masks = [shrink(t.mask) for t in targets]
-    weights = [torch.ones(side, side) if t.ignore is None else (shrink(t.ignore) < 0.5).float() for t in targets]
-    cores = [shrink(core_truth(t.instances)) if t.instances else torch.zeros(side, side) for t in targets]
+    masks = [cover_of(t.mask, side) for t in targets]
+    weights = [
+        torch.ones(side, side) if t.ignore is None else (cover_of(t.ignore, side) < 0.5).float() for t in targets
+    ]
+    cores = [cover_of(core_truth(t.instances), side) if t.instances else torch.zeros(side, side) for t in targets]
     empty = torch.zeros(0, side, side)
     return TargetTruth(
         masks=torch.stack(masks) if masks else empty,
