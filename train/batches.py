@@ -33,6 +33,7 @@ from geoagent.model.auxiliary import ClassMaps
 from geoagent.model.processor import GeoAgentProcessor
 from geoagent.types import AnnotatedScene, GeoAgentError, Sample
 from train.config import SourceConfig, StageConfig, TrainConfig, expanded
+from train.shapes import in_fixed_shapes
 from train.tensors import pinned
 
 SYNTH_SCENES = 2 * 10**9
@@ -109,6 +110,9 @@ class StepBatches(Dataset[TrainBatch]):
         count = sum(len(group) for group in samples)
         brief = (rng.random(count) < self.config.brief_share).tolist()
         batch = collate(samples, processor, brief=brief)
+        if stage.targets:
+            without, few, many = stage.targets
+            batch = in_fixed_shapes(batch, (without, few, many), rng)
         # Words alone look at no map: what nobody reads is not drawn.
         scenes = [None if stage.words_only else item.scene for item in items]
         maps = class_maps(scenes, processor.sizes.sam // 4)

@@ -64,6 +64,8 @@ class StageConfig:
     """Weights of kinds of question; None: the usual shares."""
     towers_only: bool = False
     """Only the class maps: trains both image encoders before any words."""
+    targets: tuple[int, ...] = ()
+    """For GPUs: exactly so many targets a step on each rank without marks, with few and with many: `train.shapes`."""
     words_only: bool = False
     """Only the language model, behind a picture of four tokens: which answer, and which class, a question asks for."""
 
@@ -74,6 +76,8 @@ class StageConfig:
             raise GeoAgentError(f"stages: side and sam must be multiples of 32 (or 0), not {self.side}, {self.sam}")
         if self.sam and not self.side:
             raise GeoAgentError("stages: sam is for views of one size: set side as well")
+        if self.targets and len(self.targets) != 3:
+            raise GeoAgentError("stages: targets are three numbers: without marks, with few, with many")
         if min(self.steps, self.images, self.questions) < 1:
             raise GeoAgentError("stages: steps, images and questions must be at least 1")
 

@@ -11,6 +11,7 @@ from accelerate.utils import DeepSpeedPlugin, InitProcessGroupKwargs, ProjectCon
 
 from geoagent.types import GeoAgentError
 from train.config import TrainConfig
+from train.sharing import SharedDevice, crowded
 
 _BF16_FEATURES = ("avx512_bf16", "amx_bf16", "bf16")
 """Instructions as x86 and ARM name them. Whether oneDNN accepts bf16 says nothing: it emulates it, four times slower
@@ -33,9 +34,12 @@ def make_accelerator(config: TrainConfig) -> Accelerator:
     precision = resolve_precision(config.precision)
     plugin = _deepspeed(config)
     gpu = torch.cuda.is_available()
+    # cuDNN's attention makes a plan for every length of a sequence that it has not met.
+    torch.backends.cuda.enable_cudnn_sdp(False)
     # Accelerate takes DeepSpeed for a matter of GPUs: on a CPU it must not be told that it is one.
     handlers = [InitProcessGroupKwargs(backend="gloo")] if plugin is not None and not gpu else None
-    accelerator = Accelerator(
+    kind = SharedDevice if plugin is None and crowded() else Accelerator
+    accelerator = kind(
         mixed_precision=precision,
         gradient_accumulation_steps=config.accumulate,
         log_with=list(config.trackers) or None,
