@@ -171,7 +171,7 @@ class Predictor:
         """What to say with every answer of this model."""
         if self.model.config.trained or not self.grounder.needs_training:
             return ()
-        return (f"{self.name} has untrained weights, or hardly trained ones: its answers mean nothing yet",)
+        return (f"{self.name} is not trained enough to be relied on: look at its masks before you use them",)
 
     def _prediction(self, draft: Draft, raster: Raster, text: str) -> Prediction:
         warnings = (*raster.info.extra.get("remarks", ()), *draft.warnings, *self.caveats())

@@ -62,7 +62,20 @@ def test_phrases_are_built_from_names(asked):
     known = re.compile(rf"\b({'|'.join(sorted(names + shorts, key=len, reverse=True))})\b")
     for sample in asked["train"]:
         for target in sample.targets:
-            assert known.search(target.phrase), target.phrase
+            assert known.search(target.phrase) or sample.type == "interactive", target.phrase
+
+
+def test_what_is_pointed_at_is_named_only_where_the_text_names_it(asked):
+    seen = set()
+    for sample in asked["train"]:
+        if sample.type == "interactive" and sample.extra["granularity"] == "instance":
+            (target,) = sample.targets
+            names = [form for n in load(target.class_name).names for form in (n.singular, n.plural)]
+            named = target.phrase != "what you marked"
+            assert named == (target.phrase in names)
+            assert sample.instruction or not named
+            seen.add(named)
+    assert seen == {True, False}
 
 
 def test_several_targets_are_answered_in_the_order_asked(asked):

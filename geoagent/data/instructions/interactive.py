@@ -16,6 +16,9 @@ _NEGATIVE_POINTS = 0.15
 _LOOSE_BOX = 0.06
 """Sides of a drawn box miss those of the object by up to this part of its size."""
 _MOST_ANCHORS = 6
+_UNNAMED = "what you marked"
+"""The language model does not see where somebody points: only a text that names the thing lets it name it. An answer
+with a guessed name would draw the mask to that instead of to the mark."""
 
 
 def interactive(draw: Draw) -> Draft | None:
@@ -40,21 +43,24 @@ def interactive(draw: Draw) -> Draft | None:
 
 def _about_object(draw: Draw, thing: Thing, prompts: Prompts, key: str | None) -> Draft:
     noun = draw.noun(thing.class_name, main=0.8)
+    named = key == "named"
     single = not CLASSES[thing.class_name].mass
+    phrase = noun.one if single else noun.many
     referent = Referent(
         asked="",
-        phrase=noun.one if single else noun.many,
+        phrase=phrase if named else _UNNAMED,
         class_name=thing.class_name,
         things=(thing,),
         article=False,
-        plural=noun.is_plural(1),
+        plural=named and noun.is_plural(1),
         granularity="instance",
-        facts={"a": article_for(noun.one) if single else ""},
+        facts={"a": article_for(noun.one) if single and named else ""},
     )
     question = "" if key is None else _ask(draw, key, noun)
+    told = "object" if named else "unknown" if key == "ask" else "unnamed"
     return Draft(
         question=question,
-        answer=draw.answer("object", referent),
+        answer=draw.answer(told, referent),
         referents=(referent,),
         prompts=prompts,
         exact=key is None,
