@@ -1,8 +1,11 @@
 """What the dense truth says of a class: there, not there, or nobody knows."""
 
 import numpy as np
+import pytest
+import torch
+from torch.nn import functional
 
-from geoagent.data.class_maps import CLASS_NAMES, class_maps, class_number
+from geoagent.data.class_maps import CLASS_NAMES, class_maps, class_number, cover_of
 from geoagent.model.auxiliary import UNKNOWN_CLASS
 from geoagent.types import AnnotatedScene, SceneObject
 
@@ -86,3 +89,10 @@ def test_an_image_of_which_nothing_is_known():
     assert weight[0].sum() == 0
     assert weight[1].sum() == 64
     assert class_number(None) == class_number("no such class") == UNKNOWN_CLASS
+
+
+@pytest.mark.parametrize("size", [(64, 64), (64, 96), (50, 70), (8, 8)])
+def test_cover_is_the_average_of_each_cell(size):
+    mask = np.random.default_rng(0).random(size) > 0.6
+    expected = functional.adaptive_avg_pool2d(torch.from_numpy(mask)[None].float(), (16, 16))[0]
+    torch.testing.assert_close(cover_of(mask, 16), expected)
