@@ -49,9 +49,7 @@ def _drawn(group: Tensor, count: int, rng: Generator) -> Tensor:
     """``count`` of a group, each once before any comes twice; none of none."""
     if not len(group):
         return group
-    rounds = -(-count // len(group))
-    order = np.concatenate([rng.permutation(len(group)) for _ in range(rounds)] or [np.zeros(0, dtype=np.int64)])
-    return group[torch.from_numpy(order[:count])]
+    return group[torch.from_numpy(np.resize(rng.permutation(len(group)), count))]
 
 
 def _filled_up(person: PersonPrompts, marks: Tensor) -> PersonPrompts:

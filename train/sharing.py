@@ -1,8 +1,8 @@
 """Several processes that train on one GPU.
 
-What a step of a small model costs is the Python that starts its thousands of operations, while the GPU waits: three
-processes do three times as much. NCCL refuses two processes on a GPU, and gloo carries gradients through main memory.
-Here every process writes its gradients into memory of the GPU that all of them see, and reads the mean.
+While the Python of one process starts the thousands of operations of a step, the GPU has time for others. NCCL refuses
+two processes on a GPU, and gloo carries gradients through main memory. Here every process writes its gradients into
+memory of the GPU that all of them see, and reads the mean.
 """
 
 import os
@@ -42,7 +42,7 @@ class SharedDevice(Accelerator):
 
     def clip_grad_norm_(self, parameters: Iterable[Tensor], max_norm: float, norm_type: float = 2) -> Any:
         """Put the mean over all processes into the gradients; then what it always does."""
-        trained = [parameter for parameter in parameters if parameter.grad is not None]
+        trained = list(parameters)
         self._average([parameter.grad for parameter in trained if parameter.grad is not None])
         return super().clip_grad_norm_(trained, max_norm, norm_type)
 
