@@ -53,12 +53,12 @@ def lay_adapters(model: GeoAgentModel, processor: GeoAgentProcessor, lora: LoraC
 
 def _trained_whole(model: GeoAgentModel, lora: LoraConfig) -> list[str]:
     """Names of the modules besides the adapters: our stages, SAM2's prompt encoder and mask decoder."""
-    names = list(checkpoint.STAGES)
+    names: list[str] = []
     for name in checkpoint.STAGES:
-        stage = model.get_submodule(name)
-        if isinstance(stage, nn.ModuleDict):  # peft wraps what is called, and a dictionary is not
-            names.remove(name)
-            names += [f"{name}.{part}" for part in stage]
+        stage = getattr(model, name)  # None: switched off
+        # peft wraps what is called, and a dictionary is not.
+        parts = [f"{name}.{part}" for part in stage] if isinstance(stage, nn.ModuleDict) else [name]
+        names += parts if stage is not None else []
     names = [name for name in names if any(True for _ in model.get_submodule(name).parameters())]
     return [*names, "sam.prompt_encoder", "sam.mask_decoder"] if lora.sam_decoder else names
 

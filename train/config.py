@@ -69,9 +69,12 @@ class StageConfig:
     words_only: bool = False
     """Only the language model, behind a picture of four tokens: which answer, and which class, a question asks for."""
 
+    reading_only: bool = False
+    """Without SAM2: what to answer, and roughly where, at many questions an image for the price of a few masks."""
+
     def __post_init__(self) -> None:
-        if self.towers_only and self.words_only:
-            raise GeoAgentError("stages: a stage is towers_only or words_only, not both")
+        if self.towers_only + self.words_only + self.reading_only > 1:
+            raise GeoAgentError("stages: a stage is towers_only, words_only or reading_only")
         if self.side % 32 or self.sam % 32:
             raise GeoAgentError(f"stages: side and sam must be multiples of 32 (or 0), not {self.side}, {self.sam}")
         if self.sam and not self.side:

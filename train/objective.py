@@ -6,6 +6,7 @@ none do what a single rank with ten would.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from geoagent.data.class_maps import CLASS_NAMES
 from geoagent.model import losses
 from geoagent.model.auxiliary import UNKNOWN_CLASS, AuxiliaryHeads, class_loss, class_map_loss, class_vector_loss
+from geoagent.model.grounding import Grounding
 from geoagent.model.mllm import encode_images
 from geoagent.model.pipeline import GeoAgentModel, ModelOutputs, collect_queries
 from train.batches import TrainBatch
@@ -82,6 +84,8 @@ class TrainedModule(nn.Module):
             return self._towers(batch)
         if batch.stage.words_only:
             return self._words(batch)
+        if batch.stage.reading_only:
+            return self._reading(batch)
         output: ModelOutputs = self.model(batch.batch.inputs)
         sums = target_losses(output, batch)
         sums["answer"] = losses.answer_tokens(output.answer_logits, batch.batch.inputs.text.answer_labels).sum()
@@ -107,17 +111,33 @@ class TrainedModule(nn.Module):
         with torch.no_grad():
             vision = encode_images(self.model.mllm, inputs.pixel_values, inputs.grid_thw)
         states = self.model.read_packed(inputs.text, vision)
-        sums = {
-            "answer": losses.answer_tokens(
-                self.model.answer_logits(states, inputs.text), inputs.text.answer_labels
-            ).sum()
-        }
+        return self._said(states, batch) | self._meant(collect_queries(states, inputs.text).state, batch)
+
+    def _reading(self, batch: TrainBatch) -> dict[str, Tensor]:
+        inputs, truth = batch.batch.inputs, batch.batch.truth
+        vision = encode_images(self.model.mllm, inputs.pixel_values, inputs.grid_thw)
+        states = self.model.read_packed(inputs.text, vision)
+        queries = collect_queries(states, inputs.text)
+        coarse, grounding = self.model.locate_targets(queries, vision)
+        sums = self._said(states, batch) | self._meant(queries.state, batch)
+        sums["coarse"] = _coarse(coarse, grounding, truth.masks, truth.weight)
+        sums["consistency"] = _consistency(grounding, queries.state)
         if self.heads is not None:
-            state = collect_queries(states, inputs.text).state
-            sums["classes"] = class_loss(self.heads.classify_state(state), batch.classes).sum()
-            if self.model.pixel_map is not None:
-                vectors = self.model.pixel_map.to_vector(state)
-                sums["class_vectors"] = class_vector_loss(vectors, self.heads.class_vectors, batch.classes).sum()
+            sums["class_maps"] = class_map_loss(self.heads.classify_tokens(vision), batch.maps)
+        return sums
+
+    def _said(self, states: Tensor, batch: TrainBatch) -> dict[str, Tensor]:
+        text = batch.batch.inputs.text
+        return {"answer": losses.answer_tokens(self.model.answer_logits(states, text), text.answer_labels).sum()}
+
+    def _meant(self, state: Tensor, batch: TrainBatch) -> dict[str, Tensor]:
+        """Which class each target's state [N,D] means, and whether its vector would find the pixels of that."""
+        if self.heads is None:
+            return {}
+        sums = {"classes": class_loss(self.heads.classify_state(state), batch.classes).sum()}
+        if self.model.pixel_map is not None:
+            vectors = self.model.pixel_map.to_vector(state)
+            sums["class_vectors"] = class_vector_loss(vectors, self.heads.class_vectors, batch.classes).sum()
         return sums
 
 
@@ -134,8 +154,8 @@ def target_losses(output: ModelOutputs, batch: TrainBatch) -> dict[str, Tensor]:
         "iou": (losses.iou_score(found.masks.iou.float(), logits, masks, weight) * present).sum(),
         "objectness": losses.object_score(found.masks.objectness.float(), truth.present).sum(),
         "cores": cores.sum(),
-        "coarse": _coarse(output, masks, weight),
-        "consistency": _consistency(output),
+        "coarse": _coarse(found.coarse, found.grounding, masks, weight),
+        "consistency": _consistency(found.grounding, output.queries.state),
         **({} if output.seg_attention is None else {"spatial": _spatial(output, output.seg_attention, masks)}),
     }
 
@@ -145,11 +165,15 @@ def _balanced(masks: Tensor, weight: Tensor) -> Tensor:
     return losses.balanced_weight(masks.flatten(1), weight.flatten(1)).view_as(weight)
 
 
-def _coarse(output: ModelOutputs, masks: Tensor, weight: Tensor) -> Tensor:
+_Grounded: TypeAlias = Sequence[tuple[Tensor, Grounding]]
+"""Of groups of targets, as in `SegmentedTargets`."""
+
+
+def _coarse(coarse: Sequence[Tensor | None], grounded: _Grounded, masks: Tensor, weight: Tensor) -> Tensor:
     total = masks.new_zeros(())
-    for targets, grounding in output.targets.grounding:
+    for targets, grounding in grounded:
         size = (int(grounding.visual.shape[1]), int(grounding.visual.shape[2]))
-        maps = [output.targets.coarse[i] for i in targets.tolist()]
+        maps = [coarse[i] for i in targets.tolist()]
         if maps and maps[0] is not None:
             logits = torch.stack([m for m in maps if m is not None]).float()
             known = losses.area_average(weight[targets], size)
@@ -160,9 +184,9 @@ def _coarse(output: ModelOutputs, masks: Tensor, weight: Tensor) -> Tensor:
     return total
 
 
-def _consistency(output: ModelOutputs) -> Tensor:
-    total = output.queries.state.new_zeros((), dtype=torch.float)
-    for _, grounding in output.targets.grounding:
+def _consistency(grounded: _Grounded, state: Tensor) -> Tensor:
+    total = state.new_zeros((), dtype=torch.float)
+    for _, grounding in grounded:
         if grounding.word_attention is not None and grounding.word_overlap is not None:
             total = (
                 total

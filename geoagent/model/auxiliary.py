@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from geoagent.model.configuration import GeoAgentConfig
 from geoagent.model.losses import balanced_weight, mask_bce, mask_dice
+from geoagent.model.mllm import VisionTokens
 from geoagent.model.pipeline import ImageFeatures
 from geoagent.model.pixel_map import PixelEmbedding
 from geoagent.model.sam import level_widths
@@ -57,8 +58,14 @@ class AuxiliaryHeads(nn.Module):
     def forward(self, features: ImageFeatures, states: Tensor) -> AuxiliaryLogits:
         """Class logits from features of one batch (all images of one grid) and states [N,D]."""
         pixels = features.pixels if self.embed is None else self.embed(features.sam)
-        tokens = self.classify_token(torch.stack(features.vision.merged)).permute(0, 3, 1, 2)
-        return AuxiliaryLogits(self.classify_pixel(pixels), tokens, self.classify_state(states))
+        return AuxiliaryLogits(
+            self.classify_pixel(pixels), self.classify_tokens(features.vision), self.classify_state(states)
+        )
+
+    def classify_tokens(self, vision: VisionTokens) -> Tensor:
+        """Class logits [B,K,Hv,Wv] of the vision tower's tokens."""
+        logits: Tensor = self.classify_token(torch.stack(vision.merged))
+        return logits.permute(0, 3, 1, 2)
 
     @property
     def class_vectors(self) -> Tensor:

@@ -20,8 +20,18 @@ from geoagent.model.processor import GeoAgentProcessor
 from geoagent.model.sam_checkpoint import image_processor_for, is_original, load_original
 from geoagent.types import GeoAgentError
 
-STAGES = ("grounding", "prompting", "modulation", "cores", "query_parts", "interaction", "compression")
-"""The modules between the two stock models: always trained whole."""
+STAGES = (
+    "grounding",
+    "prompting",
+    "modulation",
+    "pixel_map",
+    "marks",
+    "cores",
+    "query_parts",
+    "interaction",
+    "compression",
+)
+"""The modules between the two stock models, as far as they are switched on: always trained whole."""
 
 
 def from_stock(
@@ -49,9 +59,9 @@ def from_stock(
     model.sam = original or Sam2Model.from_pretrained(sam, dtype=dtype or "auto")
     model.sam.mask_decoder.dynamic_multimask_via_stability = False  # see `segmenter.prepare_sam`
     for stage in STAGES:
-        module = getattr(model, stage).to_empty(device="cpu")
-        module.apply(model._init_weights)
-        module.to(dtype or torch.float32)
+        module = getattr(model, stage)
+        if module is not None:
+            module.to_empty(device="cpu").apply(model._init_weights).to(dtype or torch.float32)
     grow_embeddings(model, processor)
     return model, processor
 

@@ -52,6 +52,14 @@ class PromptingConfig:
     """Add ⟨MLP(state at <seg>), vision tokens⟩ to the coarse map: one step from a word to the pixels."""
     pixel_map: int = 0
     """Width of the vectors whose product with ⟨MLP(state at <seg>)⟩ is added to SAM2's masks; 0: none."""
+    place_map: int = 0
+    """Channels of a code of where each pixel is, whose product with ⟨MLP(state at <seg>)⟩ is added too; 0: none."""
+    mark_map: bool = False
+    """Draw what a person points at as a map, see `geoagent.model.marks`."""
+
+    def __post_init__(self) -> None:
+        if (self.place_map or self.mark_map) and not self.pixel_map:
+            raise ValueError("prompting.place_map and prompting.mark_map add to the pixel map: give pixel_map a width")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,6 +21,7 @@ from geoagent.model.configuration import GeoAgentConfig, ScoreConfig
 from geoagent.model.description import mean_state
 from geoagent.model.grounding import Ascr, Grounding, TargetQueries
 from geoagent.model.instances import CoreHead
+from geoagent.model.marks import MarkMap
 from geoagent.model.modulation import Gmfe
 from geoagent.model.pixel_map import PixelMap
 from geoagent.model.prompting import Gpg, GroundedPrompts
@@ -126,8 +127,11 @@ class GeoAgentModel(PreTrainedModel):
         self.grounding = Ascr(config.grounding, config.text_width)
         self.prompting = Gpg(config.prompting, d, config.text_width, config.sam_width)
         self.modulation = Gmfe(config.modulation, d, widths)
-        pixel_width = config.prompting.pixel_map
-        self.pixel_map = PixelMap(widths, pixel_width, config.text_width) if pixel_width else None
+        drawn = config.prompting
+        self.pixel_map = (
+            PixelMap(widths, drawn.pixel_map, config.text_width, drawn.place_map) if drawn.pixel_map else None
+        )
+        self.marks = MarkMap(config.text_width) if drawn.mark_map else None
         self.cores = CoreHead(config.instances, widths[0])
         self.query_parts = switches.query_parts(config)
         self.interaction = switches.feature_interaction(config)
@@ -194,7 +198,7 @@ class GeoAgentModel(PreTrainedModel):
             pointed = None if person is None else person.pick(targets.to(person.points.device))
             some = self.query_parts(some, vision, pointed)
             grounding = self.grounding(some, vision)
-            fine = self._fine_map(features.pixels, some)
+            fine = self._fine_map(features.pixels, some, pointed)
             prompts = self.prompting(grounding, some.state, size, fine)
             sam_features = self.modulation(features.sam.pick(some.image), grounding.cues)
             sparse, dense = self._with_person(prompts, pointed, size)
@@ -210,10 +214,35 @@ class GeoAgentModel(PreTrainedModel):
         masks, cores = _in_order(order, decoded, features.sam)
         return SegmentedTargets(masks, cores, tuple(coarse), tuple(grounded))
 
-    def _fine_map(self, pixels: Tensor | None, queries: TargetQueries) -> Tensor | None:
+    def locate_targets(
+        self, queries: TargetQueries, vision: language.VisionTokens
+    ) -> tuple[tuple[Tensor | None, ...], tuple[tuple[Tensor, Grounding], ...]]:
+        """Coarse maps and grounding of N targets, as in `SegmentedTargets`, without SAM2."""
+        tokens = [self.compression(merged) for merged in vision.merged]
+        coarse: list[Tensor | None] = [None] * len(queries)
+        grounded: list[tuple[Tensor, Grounding]] = []
+        for targets in _alike(queries.image, vision.grids, None):
+            some = queries.pick(targets)
+            seen = _of_each(tokens, some.image)
+            some = self.query_parts(some, seen, None)
+            grounding = self.grounding(some, seen)
+            grounded.append((targets, grounding))
+            located = self.prompting.locate(grounding, some.state)
+            if located is not None:
+                for target, logits in zip(targets.tolist(), located.unbind(), strict=True):
+                    coarse[target] = logits
+        return tuple(coarse), tuple(grounded)
+
+    def _fine_map(
+        self, pixels: Tensor | None, queries: TargetQueries, pointed: segmenter.PersonPrompts | None
+    ) -> Tensor | None:
+        """The pixel map and, of what a person pointed at, the mark map."""
         if self.pixel_map is None or pixels is None:
             return None
-        logits: Tensor = self.pixel_map(pixels[queries.image], queries.state)
+        seen = pixels[queries.image]
+        logits: Tensor = self.pixel_map(seen, queries.state)
+        if self.marks is not None and pointed is not None:
+            logits = logits + self.marks(seen, queries.state, pointed)
         return logits
 
     def _with_person(

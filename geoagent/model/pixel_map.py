@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from geoagent.model.attention import ZeroLinear
+from geoagent.model.attention import ZeroLinear, sine_positions
 from geoagent.model.sam import SamFeatures
 
 
@@ -33,17 +33,26 @@ class PixelEmbedding(nn.Module):
 
 
 class PixelMap(nn.Module):
-    """Products of pixel vectors and target vectors."""
+    """Products of pixel vectors and target vectors, and of where a pixel is with where the words want it."""
 
-    def __init__(self, level_widths: tuple[int, int, int], width: int, text_width: int) -> None:
+    def __init__(self, level_widths: tuple[int, int, int], width: int, text_width: int, places: int = 0) -> None:
         super().__init__()
+        self.places = places
         self.embed = PixelEmbedding(level_widths, width)
         # A vector and a bias. They start at zero: SAM2 starts as it was.
         self.to_vector = nn.Sequential(
             nn.LayerNorm(text_width), nn.Linear(text_width, text_width), nn.GELU(), ZeroLinear(text_width, width + 1)
         )
+        if places:
+            # "In the southern half" is a question of where, for whatever is there.
+            self.to_place = nn.Sequential(nn.LayerNorm(text_width), ZeroLinear(text_width, places))
 
     def forward(self, pixels: Tensor, state: Tensor) -> Tensor:
         """Logits [N,4He,4We] from the embedded images [N,E,4He,4We] and the states [N,D] of their targets."""
         vector = self.to_vector(state)
-        return torch.einsum("nehw,ne->nhw", pixels, vector[:, :-1]) + vector[:, -1, None, None]
+        logits = torch.einsum("nehw,ne->nhw", pixels, vector[:, :-1]) + vector[:, -1, None, None]
+        if not self.places:
+            return logits
+        height, width = (int(side) for side in pixels.shape[-2:])
+        code = sine_positions(height, width, self.places, pixels.device, pixels.dtype)
+        return logits + (self.to_place(state) @ code.T).unflatten(-1, (height, width))

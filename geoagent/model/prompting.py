@@ -101,15 +101,23 @@ class Gpg(nn.Module):
         self, grounding: Grounding, state: Tensor, size: tuple[int, int], fine: Tensor | None = None
     ) -> GroundedPrompts:
         """Prompts from the grounding, the state [N,D] at <seg> and the pixel map; ``size`` is SAM2's ``(He, We)``."""
-        n = grounding.visual.shape[0]
-        tokens = self.tokens.expand(n, -1, -1)
-        for block in self.blocks:
-            tokens = block(tokens, grounding)
-        tokens = self.norm(tokens)
+        tokens = self._read(grounding)
         sparse = self.to_sparse(tokens[:, 1:])
         coarse = self._coarse_map(tokens[:, 0], grounding, state)
         dense = self.mask_prompt(coarse, size, fine) if coarse is not None and self.config.dense else None
         return GroundedPrompts(sparse, dense, coarse)
+
+    def locate(self, grounding: Grounding, state: Tensor) -> Tensor | None:
+        """Only the coarse map [N,Hv,Wv], for which nothing of SAM2 is needed; None: switched off."""
+        return self._coarse_map(self._read(grounding)[:, 0], grounding, state)
+
+    def _read(self, grounding: Grounding) -> Tensor:
+        """The tokens [N,1+Np,d], once they have read the grounding."""
+        tokens = self.tokens.expand(grounding.visual.shape[0], -1, -1)
+        for block in self.blocks:
+            tokens = block(tokens, grounding)
+        normed: Tensor = self.norm(tokens)
+        return normed
 
     def _coarse_map(self, dense_token: Tensor, grounding: Grounding, state: Tensor) -> Tensor | None:
         scale = grounding.visual.shape[-1] ** -0.5

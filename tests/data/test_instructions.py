@@ -1,5 +1,6 @@
 import re
 from collections import Counter
+from string import Formatter
 
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ from geoagent.data.instructions.language import Noun, article_for, as_typed, joi
 from geoagent.data.instructions.relation import lies_between, lies_beyond
 from geoagent.data.instructions.single import colour_match, heading_match, pick
 from geoagent.data.instructions.whole import join_questions, reason_phrase
-from geoagent.data.knowledge import Name, load
+from geoagent.data.knowledge import Name, load, more_implicit
+from geoagent.data.knowledge.rules import MAX_SHARED, content_words, names_class, shared
 from geoagent.types import GeoAgentError
 
 MARK = re.compile(r"<p>([^<>]+)</p><(seg|rej)>")
@@ -165,12 +167,25 @@ def question_lists():
 @pytest.mark.parametrize(("kind", "key"), question_lists())
 def test_a_fifth_of_each_list_is_for_testing_only(kind, key):
     train, test = (phrasing.wordings(kind, key, split) for split in ("train", "test"))
-    whole = phrasing.contents(kind)[key]
-    assert sorted(train + test) == sorted(whole)
-    assert len(test) == max(1, round(len(whole) / 5))
-    normal = [phrasing.normal(text) for text in whole]
+    listed, more = phrasing.contents(kind)[key], phrasing.contents(f"more/{kind}")[key]
+    assert sorted(train + test) == sorted([*listed, *more])
+    assert set(test) == phrasing.held_out(listed)
+    assert len(test) == max(1, round(len(listed) / 5))
+    normal = [phrasing.normal(text) for text in (*train, *test)]
     assert len(set(normal)) == len(normal), "two wordings differ in case or punctuation only"
-    assert not {phrasing.normal(t) for t in train} & {phrasing.normal(t) for t in test}
+
+
+@pytest.mark.parametrize(("kind", "key"), question_lists())
+def test_wordings_for_training_alone_have_the_gaps_of_their_list(kind, key):
+    def gaps(text):
+        return {gap for _, gap, _, _ in Formatter().parse(text) if gap}
+
+    listed = phrasing.contents(kind)[key]
+    possible = set().union(*map(gaps, listed))
+    needed = set.intersection(*map(gaps, listed))
+    assert set(phrasing.contents(f"more/{kind}")) == set(phrasing.contents(kind))
+    for text in phrasing.contents(f"more/{kind}")[key]:
+        assert needed <= gaps(text) <= possible, text
 
 
 @pytest.mark.parametrize("name", list(CLASSES))
@@ -178,7 +193,16 @@ def test_a_fifth_of_the_implicit_questions_is_for_testing_only(name):
     train, test = (phrasing.implicit(name, split) for split in ("train", "test"))
     assert len(test) == round(len(load(name).implicit) / 5)
     assert not {phrasing.normal(t) for t in train} & {phrasing.normal(t) for t in test}
-    assert sorted(train + test) == sorted(load(name).implicit)
+    assert sorted(train + test) == sorted([*load(name).implicit, *more_implicit(name)])
+
+
+@pytest.mark.parametrize("name", list(CLASSES))
+def test_questions_for_training_alone_name_no_class_and_repeat_no_held_out_one(name):
+    more, tested = more_implicit(name), [content_words(text) for text in phrasing.implicit(name, "test")]
+    assert len(more) >= 100
+    for text in more:
+        assert names_class(load(name), text) is None, text
+        assert all(shared(content_words(text), other) < MAX_SHARED for other in tested), text
 
 
 def test_the_choice_depends_on_the_words_only():
@@ -542,15 +566,6 @@ def test_clicks_hit_what_they_mean(asked):
         kinds |= {k for k in ("points", "boxes", "scribbles") if getattr(sample.prompts, k)}
         kinds.add("empty" if not sample.instruction else "text")
     assert kinds == {"points", "boxes", "scribbles", "empty", "text"}
-
-
-def test_small_talk_that_is_held_out_is_never_trained():
-    assert set(phrasing.contents("chat_more")) == set(phrasing.contents("chat"))
-    for topic, listed in phrasing.contents("chat").items():
-        trained, tested = phrasing.small_talk(topic, "train"), phrasing.small_talk(topic, "test")
-        assert set(tested) == phrasing.held_out(listed)
-        assert not {phrasing.normal(t) for t in tested} & {phrasing.normal(t) for t in trained}
-        assert len(trained) > 2 * len(listed) * 0.8
 
 
 def test_chat_marks_nothing(asked):

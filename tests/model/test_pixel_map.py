@@ -42,6 +42,19 @@ def test_words_that_mean_a_class_get_the_map_of_the_class():
     torch.testing.assert_close(found, maps[:, 3])
 
 
+def test_words_can_ask_for_a_place():
+    """A vector for "below the middle" gives the lower half, whatever is there."""
+    model, processor = tiny_model(shaken=False, prompting={"pixel_map": 24, "place_map": 16})
+    inputs = inputs_of(processor)
+    with torch.no_grad():
+        features = model.encode_images(inputs.pixel_values, inputs.grid_thw, inputs.sam_pixels)
+        model.pixel_map.to_place[-1].bias[4] = -1.0  # the cosine of the height's lowest frequency: 1 above, 0 below
+        found = model.pixel_map(features.pixels, torch.randn(2, model.config.text_width))
+    rows = found.mean(dim=2)
+    assert (rows.diff(dim=1) > 0).all()
+    torch.testing.assert_close(found, rows[:, :, None].expand_as(found))
+
+
 def test_vectors_are_drawn_to_those_of_their_classes():
     wanted = torch.tensor([[3.0, 4.0], [0.0, 1.0]], requires_grad=True)
     vectors = torch.tensor([[3.0, 4.0], [3.0, 0.0], [9.0, 9.0]], requires_grad=True)

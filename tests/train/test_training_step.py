@@ -159,6 +159,26 @@ def test_words_alone_learn_the_vectors_of_their_classes(tiny_folder, tmp_path):
     assert not any("pixel_map.embed" in name or "classify_pixel" in name for name in moved)
 
 
+def test_all_but_sam_while_reading_is_trained_alone(tiny_folder, tmp_path):
+    """The same answer and coarse losses as a full step has, and no gradient in SAM2."""
+    base = tiny_run(tiny_folder)
+    stages = (replace(base.stages[0], reading_only=True),)
+    config = replace(base, out=str(tmp_path), stages=stages, loss=LossConfig(), weight_decay=0.0, ema=0.0)
+    trainer = trainer_of(config)
+    batch = trainer.batches[0]
+    before = {name: p.detach().clone() for name, p in trainer.bare.named_parameters()}
+    whole = trainer.bare(replace(batch, stage=base.stages[0]))
+    reading = trainer.bare(batch)
+    assert set(reading) == {"answer", "coarse", "consistency", "class_maps", "classes"}
+    for name in ("answer", "coarse", "consistency", "classes"):
+        torch.testing.assert_close(reading[name], whole[name])
+    trainer.train_step([batch])
+    moved = {name for name, p in trainer.bare.named_parameters() if not torch.equal(p, before[name])}
+    for part in ("language_model.layers", "visual", "grounding", "prompting"):
+        assert any(part in name for name in moved), part
+    assert not any("sam." in name for name in moved)
+
+
 @pytest.mark.parametrize("where", ["loss", "gradient"])
 def test_what_is_not_a_number_is_refused_and_the_batch_saved(tiny_folder, tmp_path, where):
     trainer = trainer_of(tiny_run(tiny_folder, out=str(tmp_path)))

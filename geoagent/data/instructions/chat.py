@@ -11,7 +11,7 @@ _PLURAL_PLACES = ("s", "farmland")
 def chat(draw: Draw) -> Draft | None:
     """Hello, thanks, what is this place, and what has nothing to do with images."""
     topic = draw.choose(("hello", "thanks", "bye", "help", "off_topic", "place", "place", "contents", "contents"))
-    question = draw.choose(phrasing.small_talk(topic, draw.split))
+    question = draw.wording("chat", topic)
     if topic == "place":
         told = _place(draw)
     elif topic == "contents":

@@ -2,6 +2,8 @@
 
 A list's wordings are ranked by their SHA-256; the first fifth (at least one) is held out. So the choice depends on
 nothing but the words, and adding a wording moves at most one other across. Names and answers are used everywhere.
+What stands in ``phrasing/more`` and ``knowledge/more`` is for training alone: with four wordings a model that starts
+from nothing learns the four, and held out stays what it was.
 """
 
 import hashlib
@@ -37,7 +39,7 @@ HELD_OUT = 5
 
 @cache
 def contents(name: str) -> Mapping[str, Any]:
-    """What a file of wordings holds: lists by key."""
+    """What a file of wordings holds: lists by key. ``more/NAME`` holds those for training alone."""
     text = (files("geoagent.data") / "phrasing" / f"{name}.yaml").read_text("utf-8")
     record: Mapping[str, Any] = yaml.safe_load(text)
     return record
@@ -67,20 +69,15 @@ def keys(kind: str) -> tuple[str, ...]:
 @cache
 def wordings(kind: str, key: str, split: Split) -> tuple[str, ...]:
     """The wordings of a list that ``split`` may use."""
-    return _part_of(contents(kind)[key], split)
-
-
-@cache
-def small_talk(topic: str, split: Split) -> tuple[str, ...]:
-    """What people say that asks for no mask; training has more of it, held out stays what it was."""
-    texts = wordings("chat", topic, split)
-    return texts if split == "test" else (*texts, *contents("chat_more")[topic])
+    texts = _part_of(contents(kind)[key], split)
+    return texts if split == "test" else (*texts, *contents(f"more/{kind}")[key])
 
 
 @cache
 def implicit(class_name: str, split: Split) -> tuple[str, ...]:
     """The implicit questions about a class that ``split`` may use."""
-    return _part_of(knowledge.load(class_name).implicit, split)
+    texts = _part_of(knowledge.load(class_name).implicit, split)
+    return texts if split == "test" else (*texts, *knowledge.more_implicit(class_name))
 
 
 def main_wording(kind: str, key: str) -> str:

@@ -16,7 +16,7 @@ _LEAST_AREA = 6
 _ABSENT_COUNTS = 0.12
 _MAIN_NAME = 0.8
 """How often an answer to an implicit question uses the canonical name."""
-_ASSOCIATED = 0.6
+_ASSOCIATED = 0.4
 """How often training asks by `geoagent.data.associations` instead of a written question."""
 
 

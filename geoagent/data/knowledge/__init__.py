@@ -68,6 +68,13 @@ def load(class_name: str) -> Knowledge:
     return parse(yaml.safe_load(path.read_text("utf-8")), class_name)
 
 
+@cache
+def more_implicit(class_name: str) -> tuple[str, ...]:
+    """Further implicit questions about a class, a line each in ``more``: for training alone."""
+    text = (files(__name__) / "more" / file_name(class_name).replace(".yaml", ".txt")).read_text("utf-8")
+    return tuple(line.strip() for line in text.splitlines() if line.strip())
+
+
 def parse(record: Any, class_name: str) -> Knowledge:
     """`Knowledge` from the content of a file, with errors that name the file and the entry."""
     where = file_name(class_name)
