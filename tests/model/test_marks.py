@@ -42,7 +42,9 @@ def test_a_box_has_an_inside_and_an_outside():
     inside, outside = maps[4], maps[5]
     truth = torch.zeros(40, 40)
     truth[8:32, 10:30] = 1
-    assert torch.allclose(inside, truth, atol=0.5 + 1e-4) and torch.equal(inside.round()[9:31, 11:29], truth[9:31, 11:29])
+    assert torch.allclose(inside, truth, atol=0.5 + 1e-4) and torch.equal(
+        inside.round()[9:31, 11:29], truth[9:31, 11:29]
+    )
     assert torch.allclose(inside + outside, torch.ones(40, 40))
     assert np.unravel_index(int(weight.argmax()), weight.shape) in [(19, 19), (19, 20), (20, 19), (20, 20)]
     assert weight[8:10, 10:12].max() == 0  # the corners of a box are the likeliest not to be the object

@@ -19,6 +19,7 @@ Granularity = Literal["class", "instance", "part", "none"]
 T = TypeVar("T")
 
 _LESS_UMBRELLA = 0.7
+_MAIN_NAME: Mapping[Split, float] = {"train": 0.3, "test": 0.5}
 _LONG = 9
 """Questions of at least so many words count as long."""
 
@@ -96,10 +97,11 @@ class Draw:
         late = {name for name in order if CLASSES[name].umbrella and self.chance(_LESS_UMBRELLA)}
         return [name for name in order if name not in late] + [name for name in order if name in late]
 
-    def noun(self, class_name: str, *, main: float = 0.5) -> Noun:
-        """A name of a class: the canonical one with probability ``main``."""
+    def noun(self, class_name: str, *, main: float | None = None) -> Noun:
+        """A name of a class: the canonical one with probability ``main``, which training asks for less than tests."""
         names = _names(class_name)
-        return names[0] if self.chance(main) else self.choose(names)
+        usual = _MAIN_NAME[self.split] if main is None else main
+        return names[0] if self.chance(usual) else self.choose(names)
 
     def wording(self, kind: str, key: str, *, without_singular: bool = False) -> str:
         """A wording of this split; ``without_singular`` for nouns that have none."""
