@@ -115,7 +115,11 @@ class TrainedModule(nn.Module):
 
     def _reading(self, batch: TrainBatch) -> dict[str, Tensor]:
         inputs, truth = batch.batch.inputs, batch.batch.truth
-        vision = encode_images(self.model.mllm, inputs.pixel_values, inputs.grid_thw)
+        pixels = None
+        if self.model.sight is not None:
+            with torch.no_grad():
+                _, pixels = self.model.encode_pixels(inputs.sam_pixels)
+        vision = self.model.encode_tokens(inputs.pixel_values, inputs.grid_thw, pixels)
         states = self.model.read_packed(inputs.text, vision)
         queries = collect_queries(states, inputs.text)
         coarse, grounding = self.model.locate_targets(queries, vision)

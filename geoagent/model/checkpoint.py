@@ -26,6 +26,7 @@ STAGES = (
     "modulation",
     "pixel_map",
     "marks",
+    "sight",
     "cores",
     "query_parts",
     "interaction",

@@ -56,10 +56,13 @@ class PromptingConfig:
     """Channels of a code of where each pixel is, whose product with ⟨MLP(state at <seg>)⟩ is added too; 0: none."""
     mark_map: bool = False
     """Draw what a person points at as a map, see `geoagent.model.marks`."""
+    shared_sight: bool = False
+    """Show the language model what SAM2's encoder sees, see `geoagent.model.sight`."""
 
     def __post_init__(self) -> None:
-        if (self.place_map or self.mark_map) and not self.pixel_map:
-            raise ValueError("prompting.place_map and prompting.mark_map add to the pixel map: give pixel_map a width")
+        needs = [name for name in ("place_map", "mark_map", "shared_sight") if getattr(self, name)]
+        if needs and not self.pixel_map:
+            raise ValueError(f"prompting.{needs[0]} needs the pixel map: give prompting.pixel_map a width")
 
 
 @dataclass(frozen=True, kw_only=True)

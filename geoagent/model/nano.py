@@ -151,7 +151,14 @@ def nano_config(tokenizer: PreTrainedTokenizerFast) -> GeoAgentConfig:
         mllm,
         sam,
         grounding={"width": 256, "heads": 4, "feed_ratio": 2},
-        prompting={"heads": 4, "feed_ratio": 2, "pixel_map": 96, "place_map": 24, "mark_map": True},
+        prompting={
+            "heads": 4,
+            "feed_ratio": 2,
+            "pixel_map": 96,
+            "place_map": 24,
+            "mark_map": True,
+            "shared_sight": True,
+        },
         modulation={"levels": [2]},
         # At 32 channels the core maps would cost as much as SAM2's decoder.
         instances={"width": 16},

@@ -25,6 +25,7 @@ from geoagent.model.marks import MarkMap
 from geoagent.model.modulation import Gmfe
 from geoagent.model.pixel_map import PixelMap
 from geoagent.model.prompting import Gpg, GroundedPrompts
+from geoagent.model.sight import SharedSight
 from geoagent.model.spatial_attention import seg_attention, watch_attention
 
 _PEAK = 8
@@ -132,6 +133,7 @@ class GeoAgentModel(PreTrainedModel):
             PixelMap(widths, drawn.pixel_map, config.text_width, drawn.place_map) if drawn.pixel_map else None
         )
         self.marks = MarkMap(config.text_width) if drawn.mark_map else None
+        self.sight = SharedSight(drawn.pixel_map, config.text_width) if drawn.shared_sight else None
         self.cores = CoreHead(config.instances, widths[0])
         self.query_parts = switches.query_parts(config)
         self.interaction = switches.feature_interaction(config)
@@ -166,9 +168,18 @@ class GeoAgentModel(PreTrainedModel):
 
     def encode_images(self, pixel_values: Tensor, grid_thw: Tensor, sam_pixels: Tensor) -> ImageFeatures:
         """The work that is done once an image."""
-        vision = language.encode_images(self.mllm, pixel_values, grid_thw)
+        sam, pixels = self.encode_pixels(sam_pixels)
+        return ImageFeatures(self.encode_tokens(pixel_values, grid_thw, pixels), sam, pixels)
+
+    def encode_pixels(self, sam_pixels: Tensor) -> tuple[segmenter.SamFeatures, Tensor | None]:
+        """SAM2's half of it: its features and, of a model with a pixel map, the vectors of their pixels."""
         sam = self.interaction(segmenter.encode_images(self.sam, sam_pixels.to(self.sam.dtype)))
-        return ImageFeatures(vision, sam, None if self.pixel_map is None else self.pixel_map.embed(sam))
+        return sam, None if self.pixel_map is None else self.pixel_map.embed(sam)
+
+    def encode_tokens(self, pixel_values: Tensor, grid_thw: Tensor, pixels: Tensor | None) -> language.VisionTokens:
+        """The language model's half, which may see the pixel vectors as well."""
+        vision = language.encode_images(self.mllm, pixel_values, grid_thw)
+        return vision if self.sight is None or pixels is None else self.sight(vision, pixels)
 
     def read_packed(self, text: PackedText, vision: language.VisionTokens) -> Tensor:
         """States [B,S,D] of packed questions."""
