@@ -8,6 +8,7 @@ predictor calls behind its cached image work.
 Shapes: B images, N targets, S tokens of a packed sequence, D the language model's width.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -197,18 +198,12 @@ class GeoAgentModel(PreTrainedModel):
         self, queries: TargetQueries, features: ImageFeatures, person: segmenter.PersonPrompts | None = None
     ) -> SegmentedTargets:
         """Grounding, prompts, modulation and decoding of N targets, those of one shape at a time."""
-        n, size = len(queries), features.sam.size
-        tokens = [self.compression(merged) for merged in features.vision.merged]
+        size = features.sam.size
         order: list[Tensor] = []
         decoded: list[tuple[segmenter.DecodedMasks, Tensor]] = []
-        coarse: list[Tensor | None] = [None] * n
+        coarse: list[Tensor | None] = [None] * len(queries)
         grounded: list[tuple[Tensor, Grounding]] = []
-        for targets in _alike(queries.image, features.vision.grids, person):
-            some = queries.pick(targets)
-            vision = _of_each(tokens, some.image)
-            pointed = None if person is None else person.pick(targets.to(person.points.device))
-            some = self.query_parts(some, vision, pointed)
-            grounding = self.grounding(some, vision)
+        for targets, some, pointed, grounding in self._ground(queries, features.vision, person):
             fine = self._fine_map(features.pixels, some, pointed)
             prompts = self.prompting(grounding, some.state, size, fine)
             sam_features = self.modulation(features.sam.pick(some.image), grounding.cues)
@@ -219,9 +214,7 @@ class GeoAgentModel(PreTrainedModel):
             decoded.append((masks, self.cores(sam_features.fine, masks.logits)))
             order.append(targets)
             grounded.append((targets, grounding))
-            if prompts.coarse is not None:
-                for target, logits in zip(targets.tolist(), prompts.coarse.unbind(), strict=True):
-                    coarse[target] = logits
+            _put(coarse, targets, prompts.coarse)
         masks, cores = _in_order(order, decoded, features.sam)
         return SegmentedTargets(masks, cores, tuple(coarse), tuple(grounded))
 
@@ -229,20 +222,24 @@ class GeoAgentModel(PreTrainedModel):
         self, queries: TargetQueries, vision: language.VisionTokens
     ) -> tuple[tuple[Tensor | None, ...], tuple[tuple[Tensor, Grounding], ...]]:
         """Coarse maps and grounding of N targets, as in `SegmentedTargets`, without SAM2."""
-        tokens = [self.compression(merged) for merged in vision.merged]
         coarse: list[Tensor | None] = [None] * len(queries)
         grounded: list[tuple[Tensor, Grounding]] = []
-        for targets in _alike(queries.image, vision.grids, None):
+        for targets, some, _, grounding in self._ground(queries, vision, None):
+            grounded.append((targets, grounding))
+            _put(coarse, targets, self.prompting.locate(grounding, some.state))
+        return tuple(coarse), tuple(grounded)
+
+    def _ground(
+        self, queries: TargetQueries, vision: language.VisionTokens, person: segmenter.PersonPrompts | None
+    ) -> Iterator[tuple[Tensor, TargetQueries, segmenter.PersonPrompts | None, Grounding]]:
+        """Targets of one shape at a time: their indices, their queries, what points at them, their grounding."""
+        tokens = [self.compression(merged) for merged in vision.merged]
+        for targets in _alike(queries.image, vision.grids, person):
             some = queries.pick(targets)
             seen = _of_each(tokens, some.image)
-            some = self.query_parts(some, seen, None)
-            grounding = self.grounding(some, seen)
-            grounded.append((targets, grounding))
-            located = self.prompting.locate(grounding, some.state)
-            if located is not None:
-                for target, logits in zip(targets.tolist(), located.unbind(), strict=True):
-                    coarse[target] = logits
-        return tuple(coarse), tuple(grounded)
+            pointed = None if person is None else person.pick(targets.to(person.points.device))
+            some = self.query_parts(some, seen, pointed)
+            yield targets, some, pointed, self.grounding(some, seen)
 
     def _fine_map(
         self, pixels: Tensor | None, queries: TargetQueries, pointed: segmenter.PersonPrompts | None
@@ -295,6 +292,13 @@ def _alike(image: Tensor, grids: list[tuple[int, int]], person: segmenter.Person
     for target, i in enumerate(image.tolist()):
         groups.setdefault((grids[i], marks[target]), []).append(target)
     return [torch.tensor(group, device=image.device) for group in groups.values()]
+
+
+def _put(maps: list[Tensor | None], targets: Tensor, found: Tensor | None) -> None:
+    """Each target's map in its place."""
+    if found is not None:
+        for target, one in zip(targets.tolist(), found.unbind(), strict=True):
+            maps[target] = one
 
 
 def _in_order(
