@@ -142,6 +142,16 @@ def test_typed_marks_make_no_masks(predictor, boxes, typed):
         assert "<|" not in found.marked_answer
 
 
+def test_who_points_at_something_is_not_told_that_it_is_not_there():
+    """However unsure the mask: a score that rules out every phrase does not rule out what lies under a mark."""
+    model, processor = tiny_model(answer={"max_new_tokens": 16}, score={"bias": -60.0, "threshold": 0.4})
+    unsure = Predictor(QueryGrounder(model, processor), "unsure")
+    found = unsure.segment(WIDE, "this", points=[(20, 30)])
+    assert found.candidates[0].score == pytest.approx(0.4)
+    assert bool(found.targets) == bool(found.candidates[0].mask.any())
+    assert all(target.score < 1e-6 for target in unsure.segment(WIDE, "Where is fuel kept?").candidates)
+
+
 def test_thresholds_decide_again_without_running_anything(predictor, monkeypatch):
     found = predictor.segment(WIDE, "this", points=[(20, 30)])
     score = found.candidates[0].score

@@ -18,6 +18,8 @@ from geoagent.model.sam import PersonPrompts
 _REACHES = (0.015, 0.05, 0.15)
 """How far around a point, in parts of the image, the pixels feel it."""
 _CHANNELS = len(_REACHES) + 5
+_GAIN = 10.0
+"""Adam moves a weight by no more than the learning rate a step: from zero to a logit of ten would take it thousands."""
 _POSITIVE, _NEGATIVE, _CORNER, _OTHER_CORNER = 1, 0, 2, 3
 
 
@@ -38,7 +40,7 @@ class MarkMap(nn.Module):
         like = likeness(pixels, weight)
         seen = self.look(torch.cat([drawn, like[:, None]], dim=1)) + self.listen(state)[..., None, None]
         logits: Tensor = self.judge(functional.gelu(self.mix(functional.gelu(seen))))[:, 0]
-        return logits * (weight.flatten(1).amax(dim=1) > 0)[:, None, None]
+        return _GAIN * logits * (weight.flatten(1).amax(dim=1) > 0)[:, None, None]
 
 
 def draw_marks(person: PersonPrompts, pixels: Tensor) -> tuple[Tensor, Tensor]:

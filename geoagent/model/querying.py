@@ -215,6 +215,8 @@ class QueryGrounder:
         pointed = torch.tensor([bool(r.prompts) for r in asked], device=token.device)
         clues = score_clues(token.masked_fill(pointed, 0.0), targets.masks)
         scores = combined_score(self.model.config.score, clues)
+        # Nor does a low score, which then says how good the mask is and not whether something is there.
+        scores = torch.where(pointed, scores.clamp(min=self.model.config.score.threshold), scores)
         told = [replace(e, clues=ScoreClues(*row)) for e, row in zip(evidence, clues.tolist(), strict=True)]
         return [self._draft(item, k, float(scores[k]), targets, told[k]) for k, item in enumerate(found)]
 
