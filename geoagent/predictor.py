@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from geoagent.geo.raster import Raster, Scene, read_image
+from geoagent.model.closer import closer_window, in_whole
 from geoagent.model.instances import resize_logits, split_instances
 from geoagent.model.pipeline import GeoAgentModel
 from geoagent.model.processor import GeoAgentProcessor
@@ -152,18 +153,23 @@ class Predictor:
         if tell is not None and len(asked) != 1:
             raise ValueError("only one answer at a time can be told while it is written")
         began = time.perf_counter() if began is None else began
-        requests = []
+        requests, windows = [], []
         for session, text, prompts in asked:
             if not text.strip() and not prompts:
                 raise GeoAgentError("nothing was asked: give a text, or point at something")
-            height, width = session.raster.info.size
+            height, width = size = session.raster.info.size
             prompts.check_inside(width, height)
-            requests.append(Request(session.encoded, (height, width), text, prompts, brief, tell=tell))
-        drafts = self.grounder.answer(requests)
-        predictions = [
-            self._prediction(draft, session.raster, text)
-            for draft, (session, text, _) in zip(drafts, asked, strict=True)
-        ]
+            encoded, window = session.encoded, closer_window(text, prompts, size, self.model.config.image.closer)
+            if window is not None:
+                x0, y0, x1, y1 = window
+                encoded = self.grounder.encode([session.raster.pixels[y0:y1, x0:x1]])[0]
+                prompts, size = prompts.within(window), (y1 - y0, x1 - x0)
+            requests.append(Request(encoded, size, text, prompts, brief, tell=tell))
+            windows.append(window)
+        predictions = []
+        for draft, window, (session, text, _) in zip(self.grounder.answer(requests), windows, asked, strict=True):
+            whole = draft if window is None else in_whole(draft, window, session.raster.info.size)
+            predictions.append(self._prediction(whole, session.raster, text))
         seconds = (time.perf_counter() - began) / max(len(asked), 1)
         return [replace(prediction, seconds=seconds) for prediction in predictions]
 

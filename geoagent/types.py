@@ -79,6 +79,30 @@ class Prompts:
     def __bool__(self) -> bool:
         return bool(self.points or self.boxes or self.scribbles or self.masks)
 
+    def extent(self) -> tuple[float, float, float, float] | None:
+        """``(x0, y0, x1, y1)`` of everything pointed at; None where that is nothing."""
+        points = [(x, y) for x, y, _ in self.points]
+        points += [corner for x0, y0, x1, y1 in self.boxes for corner in ((x0, y0), (x1, y1))]
+        points += [point for line in self.scribbles for point in line]
+        for mask in self.masks:
+            rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+            if rows.size:
+                points += [(float(columns[0]), float(rows[0])), (float(columns[-1]) + 1, float(rows[-1]) + 1)]
+        if not points:
+            return None
+        xs, ys = zip(*points, strict=True)
+        return min(xs), min(ys), max(xs), max(ys)
+
+    def within(self, window: Box) -> "Prompts":
+        """The same in pixels of a window."""
+        x, y, right, bottom = window
+        return Prompts(
+            points=tuple((px - x, py - y, positive) for px, py, positive in self.points),
+            boxes=tuple((x0 - x, y0 - y, x1 - x, y1 - y) for x0, y0, x1, y1 in self.boxes),
+            scribbles=tuple(tuple((px - x, py - y) for px, py in line) for line in self.scribbles),
+            masks=tuple(mask[y:bottom, x:right] for mask in self.masks),
+        )
+
     def check_inside(self, width: int, height: int) -> None:
         """Raise `GeoAgentError` for the first coordinate outside the image or mask of another size."""
         corners = [(x, y) for x0, y0, x1, y1 in self.boxes for x, y in ((x0, y0), (x1, y1))]

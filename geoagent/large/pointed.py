@@ -38,7 +38,7 @@ def segment_pointed(
     info = scene.info
     prompts.check_inside(info.width, info.height)
     window = _window(prompts, info, predictor.model.config.image.sam)
-    near = predictor.open(scene.read(window)).ask(text, prompts=_shifted(prompts, window), brief=brief)
+    near = predictor.open(scene.read(window)).ask(text, prompts=prompts.within(window), brief=brief)
     keep = None if is_held(info) else tempfile.TemporaryDirectory(prefix="geoagent-large-")
     folder = None if keep is None else Path(keep.name)
     targets = [
@@ -59,32 +59,14 @@ def segment_pointed(
 
 def _window(prompts: Prompts, info: ImageInfo, side: int) -> Box:
     """A window about everything pointed at, moved into the image."""
-    points = [(x, y) for x, y, _ in prompts.points]
-    points += [corner for x0, y0, x1, y1 in prompts.boxes for corner in ((x0, y0), (x1, y1))]
-    points += [point for line in prompts.scribbles for point in line]
-    for mask in prompts.masks:
-        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-        if rows.size:
-            points += [(columns[0], rows[0]), (columns[-1] + 1, rows[-1] + 1)]
-    low, high = np.min(points or [(0, 0)], axis=0), np.max(points or [info.size[::-1]], axis=0)
-    wanted = max(side, int(np.ceil(_ROOM * float((high - low).max()))))
+    x0, y0, x1, y1 = prompts.extent() or (0, 0, info.width, info.height)
+    wanted = max(side, int(np.ceil(_ROOM * max(x1 - x0, y1 - y0))))
     sides = [min(wanted, info.width), min(wanted, info.height)]
     starts = [
         int(np.clip(round(middle - length / 2), 0, whole - length))
-        for middle, length, whole in zip((low + high) / 2, sides, (info.width, info.height), strict=True)
+        for middle, length, whole in zip(((x0 + x1) / 2, (y0 + y1) / 2), sides, (info.width, info.height), strict=True)
     ]
     return starts[0], starts[1], starts[0] + sides[0], starts[1] + sides[1]
-
-
-def _shifted(prompts: Prompts, window: Box) -> Prompts:
-    """The same in pixels of the window."""
-    x, y, right, bottom = window
-    return Prompts(
-        points=tuple((px - x, py - y, positive) for px, py, positive in prompts.points),
-        boxes=tuple((x0 - x, y0 - y, x1 - x, y1 - y) for x0, y0, x1, y1 in prompts.boxes),
-        scribbles=tuple(tuple((px - x, py - y) for px, py in line) for line in prompts.scribbles),
-        masks=tuple(mask[y:bottom, x:right] for mask in prompts.masks),
-    )
 
 
 def _placed(target: Target, window: Box, info: ImageInfo, path: Path | None, keep: object) -> Target:

@@ -124,6 +124,8 @@ class ImageSizeConfig:
     """Bounds of what the vision tower of the language model sees."""
     max_aspect: float = 3.0
     """Longer images are tiled."""
+    closer: float = 0.0
+    """What a box marks is looked at in a view so many times as large as the box; 0: in the whole image."""
 
     def __post_init__(self) -> None:
         if self.sam % 32:

@@ -162,7 +162,13 @@ def nano_config(tokenizer: PreTrainedTokenizerFast) -> GeoAgentConfig:
         modulation={"levels": [2]},
         # At 32 channels the core maps would cost as much as SAM2's decoder.
         instances={"width": 16},
-        image={"sam": SIDE, "min_pixels": READING_SIDE**2, "max_pixels": READING_SIDE**2, "max_aspect": 3.0},
+        image={
+            "sam": SIDE,
+            "min_pixels": READING_SIDE**2,
+            "max_pixels": READING_SIDE**2,
+            "max_aspect": 3.0,
+            "closer": 2.5,
+        },
         answer={"max_new_tokens": 96},
     )
 
