@@ -3,8 +3,9 @@
     python -m tools.calibrate runs/nano/model --data synth:val --data imagery:PATH --limit 300
 
 Every phrase of every answer counts, accepted or not: a logistic regression from its clues (the language model's
-opinion, SAM2's object and IoU scores, its mask where that is surest) to whether its mask overlaps a true one by half.
-The threshold is the highest that keeps 95 % of the gIoU. Use validation data, never the test.
+opinion, SAM2's object and IoU scores, its mask where that is surest) to whether what is asked for is there, scaled to
+how often its mask overlaps a true one by half. The threshold is the highest that keeps 95 % of the gIoU. Use validation
+data, never the test.
 """
 
 import argparse
@@ -86,24 +87,41 @@ def judge(prediction: Prediction, sample: Sample, weight: float = 1.0) -> Answer
 
 
 def fit(answers: Sequence[Answered]) -> ScoreConfig:
-    """The score that tells best which phrases are right. No clue may count against what it speaks for."""
+    """The score that orders answers by whether what they are about is there, and says how often masks are right.
+
+    Order and probability are learned apart: how good a mask is says little about whether there is anything to mask. No
+    clue may count against what it speaks for.
+    """
     clues = np.concatenate([a.clues for a in answers])
     right = np.concatenate([a.right for a in answers]).astype(np.float64)
+    there = np.concatenate([np.full(len(a.right), float(a.has_target)) for a in answers])
     weight = np.concatenate([np.full(len(a.right), a.weight) for a in answers])
     if not 0 < right.sum() < len(right):
         raise GeoAgentError(f"{int(right.sum())} of {len(right)} phrases are right: nothing can be learned from that")
+    if there.all():
+        order = _logistic(clues, right, weight)[:-1]
+    else:
+        # What is absent is asked for less often, and matters as much.
+        share = (weight * there).sum() / weight.sum()
+        order = _logistic(clues, there, weight * np.where(there > 0, 1 - share, share))[:-1]
+    slope, bias = _logistic((clues @ order)[:, None], right, weight)
+    token, thing, iou, peak = (float(value) for value in slope * order)
+    config = ScoreConfig(token=token, object=thing, iou=iou, peak=peak, bias=float(bias))
+    return replace(config, threshold=best_threshold(config, answers))
+
+
+def _logistic(clues: Floats, truth: Floats, weight: Floats) -> Floats:
+    """Weights of clues [n,k], none below zero, and a bias: [k+1]."""
 
     def loss(values: Floats) -> float:
-        logits = clues @ values[:4] + values[4]
-        entropy = np.logaddexp(0, logits) - right * logits
-        return float((weight * entropy).sum() / weight.sum() + _SHRINK * (values[:4] ** 2).sum())
+        logits = clues @ values[:-1] + values[-1]
+        entropy = np.logaddexp(0, logits) - truth * logits
+        return float((weight * entropy).sum() / weight.sum() + _SHRINK * (values[:-1] ** 2).sum())
 
-    bounds = [(0, None)] * 4 + [(None, None)]
-    token, thing, iou, peak, bias = minimize(
-        loss, np.array([0.5, 0.5, 0.5, 0.5, 0.0]), method="L-BFGS-B", bounds=bounds
-    ).x
-    config = ScoreConfig(token=float(token), object=float(thing), iou=float(iou), peak=float(peak), bias=float(bias))
-    return replace(config, threshold=best_threshold(config, answers))
+    count = clues.shape[1]
+    bounds = [(0, None)] * count + [(None, None)]
+    found: Floats = minimize(loss, np.array([0.5] * count + [0.0]), method="L-BFGS-B", bounds=bounds).x
+    return found
 
 
 def best_threshold(config: ScoreConfig, answers: Sequence[Answered]) -> float:
