@@ -34,7 +34,7 @@ class Scripted:
 
     def __init__(self):
         score = SimpleNamespace(threshold=0.5)
-        image = SimpleNamespace(max_aspect=3.0)
+        image = SimpleNamespace(max_aspect=3.0, closer=0.0)
         self.model = SimpleNamespace(config=SimpleNamespace(trained=True, score=score, image=image))
         self.encoded = 0
         self.requests = []

@@ -91,8 +91,8 @@ def phrase_spans(answer: Sequence[int], ids: TokenIds) -> list[tuple[range, int]
 
 
 def plain_answer(answer: str) -> str:
-    """The answer without marks."""
-    text = answer
+    """The answer without marks; phrases without words between them become a list."""
+    text = re.sub(rf"({re.escape(SEG)}|{re.escape(REJ)}){re.escape(OPEN)}", r"\1, ", answer)
     for token in QUERY_TOKENS:
         text = text.replace(token, "")
     return re.sub(r"\s+([.,;:!?])", r"\1", re.sub(r"[ \t]{2,}", " ", text)).strip()

@@ -177,6 +177,7 @@ def test_answers_are_read():
     answer = "Fuel is kept in the <p>storage tanks</p><seg> , and there is no <p> helipad </p> <rej>."
     assert parse_answer(answer) == (MarkedPhrase("storage tanks", True), MarkedPhrase("helipad", False))
     assert plain_answer(answer) == "Fuel is kept in the storage tanks, and there is no helipad."
+    assert plain_answer("<p>ships</p><seg><p>helipad</p><rej>") == "ships, helipad"
     assert parse_answer("no <p>end</p> here, <seg> nor <p>there") == ()
     assert parse_answer(brief_answer(parse_answer(answer))) == parse_answer(answer)
 

@@ -152,6 +152,8 @@ def test_every_question_gets_one_mask_which_is_that_of_training(describing):
     for k, draft in enumerate(drafts):
         (target,) = draft.targets
         torch.testing.assert_close(target.logits, trained.masks.logits[k], rtol=1e-3, atol=1e-3)
-        score = functional.sigmoid(trained.masks.objectness[k])
-        assert target.score == pytest.approx(float(score), abs=1e-3)
+        score = float(functional.sigmoid(trained.masks.objectness[k]))
+        if target.phrase == "what was pointed at":  # is there, whatever SAM2 thinks of the mask
+            score = max(score, model.config.score.threshold)
+        assert target.score == pytest.approx(score, abs=1e-3)
         assert not any(mark in draft.marked_answer for mark in ("<p>", "</p>", "<seg>", "<rej>"))

@@ -106,15 +106,20 @@ def giveaways(knowledge: Knowledge) -> frozenset[str]:
     return frozenset(single | (in_names - _BLAND - {stem(word) for name in of_whole for word in words(name)}))
 
 
-def names_class(knowledge: Knowledge, text: str) -> str | None:
-    """The name of the class, or the word of one, that ``text`` contains in any inflection; None if it is implicit."""
-    stems = [stem(word) for word in words(text)]
-    run = f" {' '.join(stems)} "
+def says_name(knowledge: Knowledge, text: str) -> str | None:
+    """The whole name of the class that ``text`` contains in any inflection; None if it says none."""
+    run = f" {' '.join(stem(word) for word in words(text))} "
     for name in knowledge.names:
         for form in (name.singular, name.plural):
             if f" {' '.join(stem(word) for word in words(form))} " in run:
                 return form
-    return next((word for word in stems if word in giveaways(knowledge)), None)
+    return None
+
+
+def names_class(knowledge: Knowledge, text: str) -> str | None:
+    """The name of the class, or the word of one, that ``text`` contains in any inflection; None if it is implicit."""
+    given_away = (stem(word) for word in words(text) if stem(word) in giveaways(knowledge))
+    return says_name(knowledge, text) or next(given_away, None)
 
 
 def too_alike(questions: Sequence[str]) -> Iterator[tuple[str, str, float]]:
