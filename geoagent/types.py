@@ -93,6 +93,14 @@ class Prompts:
         xs, ys = zip(*points, strict=True)
         return min(xs), min(ys), max(xs), max(ys)
 
+    def window(self, side: int, size: tuple[int, int]) -> Box:
+        """A square of ``side`` about everything pointed at, moved into the image ``(H, W)`` and cut to it."""
+        x0, y0, x1, y1 = self.extent() or (0, 0, size[1], size[0])
+        height, width = (min(side, whole) for whole in size)
+        top = int(np.clip(round((y0 + y1) / 2 - height / 2), 0, size[0] - height))
+        left = int(np.clip(round((x0 + x1) / 2 - width / 2), 0, size[1] - width))
+        return left, top, left + width, top + height
+
     def within(self, window: Box) -> "Prompts":
         """The same in pixels of a window."""
         x, y, right, bottom = window

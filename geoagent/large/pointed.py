@@ -58,15 +58,10 @@ def segment_pointed(
 
 
 def _window(prompts: Prompts, info: ImageInfo, side: int) -> Box:
-    """A window about everything pointed at, moved into the image."""
+    """A window about everything pointed at, with room around it, and at least as large as a tile."""
     x0, y0, x1, y1 = prompts.extent() or (0, 0, info.width, info.height)
     wanted = max(side, int(np.ceil(_ROOM * max(x1 - x0, y1 - y0))))
-    sides = [min(wanted, info.width), min(wanted, info.height)]
-    starts = [
-        int(np.clip(round(middle - length / 2), 0, whole - length))
-        for middle, length, whole in zip(((x0 + x1) / 2, (y0 + y1) / 2), sides, (info.width, info.height), strict=True)
-    ]
-    return starts[0], starts[1], starts[0] + sides[0], starts[1] + sides[1]
+    return prompts.window(wanted, info.size)
 
 
 def _placed(target: Target, window: Box, info: ImageInfo, path: Path | None, keep: object) -> Target:

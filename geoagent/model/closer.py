@@ -38,12 +38,7 @@ def closer_window(text: str, prompts: Prompts, size: tuple[int, int], times: flo
         return None
     x0, y0, x1, y1 = extent
     side = max(_LEAST, int(np.ceil(times * max(x1 - x0, y1 - y0))))
-    if side > _WORTH_IT * max(size):
-        return None
-    height, width = (min(side, whole) for whole in size)
-    top = int(np.clip(round((y0 + y1 - height) / 2), 0, size[0] - height))
-    left = int(np.clip(round((x0 + x1 - width) / 2), 0, size[1] - width))
-    return left, top, left + width, top + height
+    return None if side > _WORTH_IT * max(size) else prompts.window(side, size)
 
 
 def in_whole(draft: Draft, window: Box, size: tuple[int, int]) -> Draft:
