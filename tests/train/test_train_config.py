@@ -79,7 +79,10 @@ def test_a_run_of_half_the_length():
         ({"precision": "bf17"}, "precision is one of"),
         ({"loss": {"class_maps": 0}, "stages": [{"steps": 1, "towers_only": True}]}, "class maps"),
         ({"optimizer": "muon", "deepspeed": "zero2.json"}, "muon steps whole matrices"),
-        ({"stages": [{"steps": 1, "towers_only": True, "words_only": True}]}, "is towers_only, words_only or reading_only"),
+        (
+            {"stages": [{"steps": 1, "towers_only": True, "words_only": True}]},
+            "is towers_only, words_only or reading_only",
+        ),
     ],
 )
 def test_what_cannot_be_trained_is_refused(values, reason):
