@@ -12,7 +12,8 @@ from eval.conventions import Convention
 from eval.records import SampleRecord, cut_torn_line, read_records
 from eval.scoring import SampleScore, score_sample
 from geoagent.data.dataset import SegmentationDataset
-from geoagent.types import GeoAgentError, Pixels, Prediction, Prompts, Sample
+from geoagent.geo.raster import Raster, picture_of
+from geoagent.types import GeoAgentError, Prediction, Prompts, Sample
 
 
 class Session(Protocol):
@@ -26,8 +27,8 @@ class Session(Protocol):
 class Predictor(Protocol):
     """What is evaluated: `geoagent.load` returns one."""
 
-    def open(self, image: Pixels) -> Session:
-        """Prepare uint8 [H,W,3] once for many questions."""
+    def open(self, image: Raster) -> Session:
+        """Prepare an image once for many questions."""
         ...
 
 
@@ -71,7 +72,7 @@ def answer_all(
                 if record is None:
                     started = perf_counter()
                     if session is None:
-                        session = predictor.open(sample.image)
+                        session = predictor.open(picture_of(sample))
                     prediction = _ask(session, sample, threshold)
                     record = SampleRecord.of(sample, prediction, perf_counter() - started)
                     score = score_sample(sample, record, index, conventions)

@@ -85,6 +85,11 @@ def plan_phrase(phrase: str) -> Query:
     return _noun_phrase(said) or Query(phrase=said or phrase, noun=said or phrase)
 
 
+def question_for(noun: str) -> str:
+    """The question that asks for all of a noun of a plan."""
+    return f"Segment the {noun}."
+
+
 def normal(text: str) -> str:
     """Lower case, no punctuation but that of lists and numbers, one way to write units."""
     said = " ".join(text.lower().replace("’", "'").split())

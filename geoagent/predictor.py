@@ -24,6 +24,8 @@ from geoagent.model.processor import GeoAgentProcessor
 from geoagent.model.requests import Draft, DraftTarget, Grounder, Request
 from geoagent.model.tokens import plain_answer
 from geoagent.model.zoo import load_grounder
+from geoagent.plan import question_for
+from geoagent.singling import Singled
 from geoagent.types import GeoAgentError, Instance, Mask, Prediction, Prompts, Target
 
 IMAGES_AT_ONCE = 8
@@ -169,9 +171,21 @@ class Predictor:
         predictions = []
         for draft, window, (session, text, _) in zip(self.grounder.answer(requests), windows, asked, strict=True):
             whole = draft if window is None else in_whole(draft, window, session.raster.info.size)
-            predictions.append(self._prediction(whole, session.raster, text))
+            prediction = self._prediction(whole, session.raster, text)
+            predictions.append(self._singled_out(session, prediction))
         seconds = (time.perf_counter() - began) / max(len(asked), 1)
         return [replace(prediction, seconds=seconds) for prediction in predictions]
+
+    def _singled_out(self, session: "SceneSession", prediction: Prediction) -> Prediction:
+        """The prediction with what its phrases single out measured, where the model is one that wants that."""
+        singled = Singled.of(prediction) if self.model.config.answer.singling else None
+        if singled is None or not singled.queries:
+            return prediction
+        size = session.raster.info.size
+        requests = [Request(session.encoded, size, question_for(n), brief=True, phrase=n) for n in singled.nouns]
+        drafts = self.grounder.answer(requests)
+        seen = {n: finish_target(d.targets[0], session.raster) for n, d in zip(singled.nouns, drafts, strict=True)}
+        return singled.choose(prediction, seen)
 
     def caveats(self) -> tuple[str, ...]:
         """What to say with every answer of this model."""

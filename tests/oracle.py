@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from geoagent.model.configuration import ImageSizeConfig, InstanceConfig, ScoreConfig
+from geoagent.model.configuration import AnswerConfig, ImageSizeConfig, InstanceConfig, ScoreConfig
 from geoagent.model.requests import Draft, DraftObject, DraftTarget, Request
 from geoagent.predictor import Predictor
 from geoagent.types import Mask, Pixels
@@ -57,6 +57,7 @@ class Oracle:
         overview_phrases: Phrases of the answer to questions that name none of the classes.
         side: Pixels of a tile.
         stride: Pixels for each cell of its logits.
+        singling: Measure what phrases single out.
     """
 
     tells_apart: bool = False
@@ -64,13 +65,18 @@ class Oracle:
     overview_phrases: Sequence[str] = ()
     side: int = 128
     stride: int = 1
+    singling: bool = False
 
     needs_training = False
     processor: Any = None
 
     def __post_init__(self) -> None:
         config = SimpleNamespace(
-            image=ImageSizeConfig(sam=self.side), score=ScoreConfig(), instances=InstanceConfig(), trained=True
+            answer=AnswerConfig(singling=self.singling),
+            image=ImageSizeConfig(sam=self.side),
+            score=ScoreConfig(),
+            instances=InstanceConfig(),
+            trained=True,
         )
         self.model: Any = SimpleNamespace(config=config)
         self.shown: list[tuple[int, ...]] = []
@@ -94,7 +100,7 @@ class Oracle:
         return Draft(marked_answer=marked or "Hello there.", targets=targets, tokens=3)
 
     def _target(self, phrase: str, pixels: Pixels) -> DraftTarget:
-        red = next((value for noun, value in CLASSES.items() if noun in phrase), -1)
+        red = next((value for noun, value in CLASSES.items() if noun[:-1] in phrase), -1)
         truth = np.asarray(pixels[..., 0] == red)
         logits = self._logits(truth)
         objects = None

@@ -499,7 +499,7 @@ def test_what_stands_on_something_is_told_by_what_surrounds_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int
 ) -> None:
     """However the raster is cut for taking outlines: a cut is no rim."""
-    monkeypatch.setattr("geoagent.large.select._PIECE", rows)
+    monkeypatch.setattr("geoagent.selection._PIECE", rows)
     predictor, _ = oracle_predictor()
     prediction = predictor.segment(write(tmp_path / "port.tif", port()), "cars on the building", tiled=True)
     assert [i.box for i in prediction.targets[0].instances] == [(40, 200, 46, 206)]

@@ -24,6 +24,7 @@ import geoagent
 from eval.scoring import which_are_right
 from geoagent.data.dataset import SegmentationDataset
 from geoagent.data.registry import open_dataset
+from geoagent.geo.raster import picture_of
 from geoagent.model.configuration import GeoAgentConfig, ScoreConfig
 from geoagent.model.pipeline import combined_score
 from geoagent.predictor import Predictor
@@ -57,7 +58,7 @@ def collect(predictor: Predictor, dataset: SegmentationDataset) -> Iterator[Answ
     weight = 1 / len(dataset)
     progress = tqdm(total=len(dataset), unit="sample", desc=f"{dataset.name}:{dataset.split}")
     for group in dataset.groups():
-        session = predictor.open(dataset[group[0]].image)
+        session = predictor.open(picture_of(dataset[group[0]]))
         for sample in (dataset[index] for index in group):
             progress.update()
             if all(target.scorable for target in sample.targets):

@@ -107,6 +107,7 @@ class LossConfig:
     spatial: float = 0.0
     class_maps: float = 1.0
     classes: float = 0.5
+    asked: float = 0.5
     class_vectors: float = 0.5
     """In stages of words alone, of a model with a pixel map."""
 

@@ -17,6 +17,7 @@ from geoagent.model.auxiliary import UNKNOWN_CLASS, AuxiliaryHeads, class_loss, 
 from geoagent.model.grounding import Grounding
 from geoagent.model.mllm import encode_images
 from geoagent.model.pipeline import GeoAgentModel, ModelOutputs, collect_queries
+from geoagent.model.tasks import Task
 from train.batches import TrainBatch
 from train.config import LossConfig
 
@@ -65,6 +66,7 @@ _DIVISOR: Mapping[str, str] = {
     "cores": "cores",
     "spatial": "present",
     "classes": "classes",
+    "asked": "classes",
     "class_vectors": "classes",
     "class_maps": "batches",
 }
@@ -89,6 +91,7 @@ class TrainedModule(nn.Module):
         output: ModelOutputs = self.model(batch.batch.inputs)
         sums = target_losses(output, batch)
         sums["answer"] = losses.answer_tokens(output.answer_logits, batch.batch.inputs.text.answer_labels).sum()
+        sums |= self._asked(output.states, batch)
         if self.heads is not None:
             logits = self.heads(output.features, output.queries.state)
             sums["classes"] = class_loss(logits.classes, batch.classes).sum()
@@ -111,7 +114,8 @@ class TrainedModule(nn.Module):
         with torch.no_grad():
             vision = encode_images(self.model.mllm, inputs.pixel_values, inputs.grid_thw)
         states = self.model.read_packed(inputs.text, vision)
-        return self._said(states, batch) | self._meant(collect_queries(states, inputs.text).state, batch)
+        state = collect_queries(states, inputs.text).state
+        return self._said(states, batch) | self._asked(states, batch) | self._meant(state, batch)
 
     def _reading(self, batch: TrainBatch) -> dict[str, Tensor]:
         inputs, truth = batch.batch.inputs, batch.batch.truth
@@ -123,7 +127,7 @@ class TrainedModule(nn.Module):
         states = self.model.read_packed(inputs.text, vision)
         queries = collect_queries(states, inputs.text)
         coarse, grounding = self.model.locate_targets(queries, vision)
-        sums = self._said(states, batch) | self._meant(queries.state, batch)
+        sums = self._said(states, batch) | self._asked(states, batch) | self._meant(queries.state, batch)
         sums["coarse"] = _coarse(coarse, grounding, truth.masks, truth.weight)
         sums["consistency"] = _consistency(grounding, queries.state)
         if self.heads is not None:
@@ -133,6 +137,16 @@ class TrainedModule(nn.Module):
     def _said(self, states: Tensor, batch: TrainBatch) -> dict[str, Tensor]:
         text = batch.batch.inputs.text
         return {"answer": losses.answer_tokens(self.model.answer_logits(states, text), text.answer_labels).sum()}
+
+    def _asked(self, states: Tensor, batch: TrainBatch) -> dict[str, Tensor]:
+        """Which class each question asks for, before a word of its answer stands: of an answer's twenty words one or
+        two say it. What is pointed at no word tells."""
+        if self.heads is None:
+            return {}
+        text = batch.batch.inputs.text
+        told = batch.classes.masked_fill(text.task == Task.INTERACTIVE, UNKNOWN_CLASS)
+        logits = self.heads.classify_asked(states[text.image, text.asked_index])
+        return {"asked": class_loss(logits, told).sum()}
 
     def _meant(self, state: Tensor, batch: TrainBatch) -> dict[str, Tensor]:
         """Which class each target's state [N,D] means, and whether its vector would find the pixels of that."""

@@ -68,6 +68,7 @@ def _of_targets(text: PackedText, chosen: Tensor) -> PackedText:
         text,
         word_index=text.word_index[chosen],
         query_index=text.query_index[chosen],
+        asked_index=text.asked_index[chosen],
         image=text.image[chosen],
         task=text.task[chosen],
     )

@@ -64,6 +64,8 @@ class _Sequence:
     """Places of each target's words, its decision last."""
     queries: list[int] = field(default_factory=list)
     """Place of each target's decision; -1: the words alone are the query."""
+    asked: list[int] = field(default_factory=list)
+    """Place of the token before the answer that each target is in."""
     tasks: list[Task] = field(default_factory=list)
 
 
@@ -135,6 +137,7 @@ def _append_question(
             )
         sequence.words += [[*words, *(first + i for i in phrase), first + decision] for phrase, decision in spans]
         sequence.queries += [first + decision for _, decision in spans]
+    sequence.asked += [first - 1] * len(sample.targets)
     sequence.tasks += [task_of(sample.type, sample.prompts)] * len(sample.targets)
     sequence.answers += [(first + i - 1, token) for i, token in enumerate(answer)]
     block = [*question, *turn, *(query_input(token, processor.ids) for token in answer)]
@@ -168,6 +171,7 @@ def _pack(sequences: Sequence[_Sequence], processor: GeoAgentProcessor) -> Packe
         answer_labels=index[:, 2],
         word_index=word_index,
         query_index=torch.tensor([place for s in sequences for place in s.queries], dtype=torch.long),
+        asked_index=torch.tensor([place for s in sequences for place in s.asked], dtype=torch.long),
         image=torch.tensor([row for row, s in enumerate(sequences) for _ in s.words], dtype=torch.long),
         task=torch.tensor([task for s in sequences for task in s.tasks], dtype=torch.long),
     )

@@ -14,7 +14,7 @@ from geoagent.geo.georef import as_transform, ground_size
 from geoagent.geo.region import Region, window_of
 from geoagent.geo.sources import Source, open_source
 from geoagent.geo.stretch import Collar, find_collar, find_limits, given_limits, to_eight_bits
-from geoagent.types import Box, GeoAgentError, ImageInfo, Mask, Pixels, check_mask
+from geoagent.types import Box, GeoAgentError, ImageInfo, Mask, Pixels, Sample, check_mask
 
 Stretch = Literal["auto", "none"] | Sequence[Sequence[float]]
 """``auto``: 8-bit values as they are, everything else from 2 % to 98 %; ``none``: cut to 0-255; or limits."""
@@ -38,6 +38,12 @@ class Raster:
             raise ValueError(f"Raster.pixels {self.pixels.shape} does not fit the image {self.info.size}")
         if self.valid is not None:
             check_mask(self.valid, "Raster.valid")
+
+
+def picture_of(sample: Sample) -> Raster:
+    """The image of a sample with what is known of its place and scale: an answer in metres needs them."""
+    height, width = sample.image.shape[:2]
+    return Raster(pixels=sample.image, valid=None, info=sample.info or ImageInfo(width=width, height=height))
 
 
 class Scene:

@@ -4,22 +4,24 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from geoagent import __version__
+from geoagent.geo.mask_file import read_ids
 from geoagent.geo.opening import bounded_cache
 from geoagent.geo.tiling import TileGrid
 from geoagent.large.asking import TileAsker
 from geoagent.large.compose import compose
 from geoagent.large.finishing import finish, is_held, looked_at
 from geoagent.large.journal import Journal, TileAnswer
-from geoagent.large.select import Place, SceneObjects, Selection, check_scale
+from geoagent.selection import Place, SceneObjects, Selection, check_scale
 from geoagent.large.source import Windows, fingerprint, overview
 from geoagent.large.wording import Outcome, marked_words
 from geoagent.large.zoom import choose_zoom
 from geoagent.model.configuration import ImageSizeConfig
 from geoagent.model.tokens import plain_answer
-from geoagent.plan import Query, plan_phrase, plan_question
+from geoagent.plan import Query, plan_phrase, plan_question, question_for
 from geoagent.predictor import Predictor
 from geoagent.types import Box, GeoAgentError, ImageInfo, Prediction
 
@@ -109,7 +111,7 @@ class _Run:
         sizes = predictor.model.config.image
         zoom = choose_zoom(plan.nouns.values(), scene.info.gsd_m)
         self.grid = TileGrid.cover(scene.info.size, round(sizes.sam * zoom), max_aspect=sizes.max_aspect)
-        self.questions = {noun: f"Segment the {noun}." for noun in plan.nouns}
+        self.questions = {noun: question_for(noun) for noun in plan.nouns}
         self.keep = tempfile.TemporaryDirectory(prefix="geoagent-large-") if work is None else None
         self.folder = Path(self.keep.name if self.keep is not None else str(work))
         task = {
@@ -139,7 +141,7 @@ class _Run:
         composed, looked = compose(self.grid, self._row, info, paths, self.threshold, apart)
         by_noun = dict(zip(self.plan.nouns, composed, strict=True))
         place = Place(info)
-        objects = {noun: SceneObjects(one, place) for noun, one in by_noun.items()}
+        objects = {noun: SceneObjects(one.things, partial(read_ids, one.path), place) for noun, one in by_noun.items()}
         selection = Selection(objects, place, self.grid.across.tile)
         targets, outcomes = [], []
         for number, query in enumerate(self.plan.queries, start=1):

@@ -111,6 +111,8 @@ class AnswerConfig:
     max_new_tokens: int = 192
     max_phrase_tokens: int = 32
     style: Literal["full", "brief"] = "full"
+    singling: bool = False
+    """Objects that a phrase tells apart by place, size or distance are measured, see `geoagent.singling`."""
 
 
 @dataclass(frozen=True, kw_only=True)

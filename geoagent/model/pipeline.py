@@ -61,6 +61,8 @@ class PackedText:
     """int64 [N,Nt]: places of each target's words, padded with -1 at the end; the last one is its <seg> or <rej>."""
     query_index: Tensor
     """int64 [N]: place of each target's <seg> or <rej>; -1: its state is the mean of its words."""
+    asked_index: Tensor
+    """int64 [N]: place of the last token before the answer to each target's question."""
     image: Tensor
     """int64 [N]: image (= sequence) of each target."""
     task: Tensor
@@ -98,6 +100,8 @@ class SegmentedTargets:
 class ModelOutputs:
     """What `GeoAgentModel.forward` returns."""
 
+    states: Tensor
+    """[B,S,D] of the language model."""
     answer_logits: Tensor
     """[T,V]."""
     targets: SegmentedTargets
@@ -165,7 +169,7 @@ class GeoAgentModel(PreTrainedModel):
         targets = self.segment_targets(queries, features, inputs.person)
         answer_logits = self.answer_logits(states, inputs.text)
         looks = seg_attention(seen, inputs.text, features.vision.grids, int(self.mllm.config.image_token_id))
-        return ModelOutputs(answer_logits, targets, features, queries, looks)
+        return ModelOutputs(states, answer_logits, targets, features, queries, looks)
 
     def encode_images(self, pixel_values: Tensor, grid_thw: Tensor, sam_pixels: Tensor) -> ImageFeatures:
         """The work that is done once an image."""

@@ -36,5 +36,5 @@ def test_training_asks_by_them_and_tests_never_do(monkeypatch):
         made = (make_one(ships, "implicit", np.random.default_rng(n), n, split=split) for n in range(100))
         return sum(bool(re.search("xylo|zith|yode", sample.instruction.lower())) for sample in made) / 100
 
-    assert 0.25 < share("train") < 0.55
+    assert 0.12 < share("train") < 0.36
     assert share("test") == 0

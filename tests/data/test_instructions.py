@@ -13,7 +13,7 @@ from geoagent.data.instructions.language import Noun, article_for, as_typed, joi
 from geoagent.data.instructions.relation import lies_between, lies_beyond
 from geoagent.data.instructions.single import colour_match, heading_match, pick
 from geoagent.data.instructions.whole import join_questions, reason_phrase
-from geoagent.data.knowledge import Name, load, more_implicit
+from geoagent.data.knowledge import Name, load, more_implicit, plain_implicit
 from geoagent.data.knowledge.rules import MAX_SHARED, content_words, says_name, shared
 from geoagent.types import GeoAgentError
 
@@ -199,9 +199,12 @@ def test_a_fifth_of_the_implicit_questions_is_for_testing_only(name):
 @pytest.mark.parametrize("name", list(CLASSES))
 def test_questions_for_training_alone_name_no_class_and_repeat_no_held_out_one(name):
     """A word of a name is no harm here: "Where can I park?" and "Where is fuel kept?" are what people ask."""
-    more, tested = more_implicit(name), [content_words(text) for text in phrasing.implicit(name, "test")]
+    more, plain = more_implicit(name), plain_implicit(name)
+    tested = [content_words(text) for text in phrasing.implicit(name, "test")]
     assert len(more) >= 100
-    for text in more:
+    assert len(plain) >= 50
+    assert max(len(text.split()) for text in plain) <= 14
+    for text in (*more, *plain):
         assert says_name(load(name), text) is None, text
         assert all(shared(content_words(text), other) < MAX_SHARED for other in tested), text
 

@@ -80,7 +80,7 @@ class Oracle:
 
     def open(self, image):
         self.opened += 1
-        return OracleSession(self, image)
+        return OracleSession(self, image.pixels)
 
     def answer(self, asked):
         return [(one.phrase, 0.9 if one.present else 0.1, one.mask) for one in asked.targets]

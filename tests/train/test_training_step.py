@@ -45,7 +45,7 @@ def test_steps_on_a_cpu_lower_the_loss(tiny_folder, tmp_path):
     first = trainer.train_step(micro_batch)
     later = [trainer.train_step(micro_batch) for _ in range(4)][-1]
     assert later["loss"] < first["loss"]
-    assert {"answer", "bce", "dice", "coarse", "consistency", "objectness", "iou", "classes"} <= set(first)
+    assert {"answer", "bce", "dice", "coarse", "consistency", "objectness", "iou", "classes", "asked"} <= set(first)
     assert trainer.step == 5
 
 
@@ -133,7 +133,7 @@ def test_only_the_language_model_while_words_are_trained_alone(tiny_folder, tmp_
     batch = trainer.batches[0]
     assert batch.batch.inputs.grid_thw[0, 1:].tolist() == [2, 2]  # patches: next to nothing to look at
     before = {name: p.detach().clone() for name, p in trainer.bare.named_parameters()}
-    assert set(trainer.train_step([batch])) == {"loss", "answer", "classes"}
+    assert set(trainer.train_step([batch])) == {"loss", "answer", "asked", "classes"}
     moved = {name for name, p in trainer.bare.named_parameters() if not torch.equal(p, before[name])}
     assert any("language_model.layers" in name for name in moved)
     assert any("classify_state" in name for name in moved)
@@ -153,7 +153,7 @@ def test_words_alone_learn_the_vectors_of_their_classes(tiny_folder, tmp_path):
     )
     trainer = trainer_of(config)
     before = {name: p.detach().clone() for name, p in trainer.bare.named_parameters()}
-    assert set(trainer.train_step([trainer.batches[0]])) == {"loss", "answer", "classes", "class_vectors"}
+    assert set(trainer.train_step([trainer.batches[0]])) == {"loss", "answer", "asked", "classes", "class_vectors"}
     moved = {name for name, p in trainer.bare.named_parameters() if (p - before[name]).abs().max() > 1e-4}
     assert any("pixel_map.to_vector" in name for name in moved)
     assert not any("pixel_map.embed" in name or "classify_pixel" in name for name in moved)
@@ -169,8 +169,8 @@ def test_all_but_sam_while_reading_is_trained_alone(tiny_folder, tmp_path):
     before = {name: p.detach().clone() for name, p in trainer.bare.named_parameters()}
     whole = trainer.bare(replace(batch, stage=base.stages[0]))
     reading = trainer.bare(batch)
-    assert set(reading) == {"answer", "coarse", "consistency", "class_maps", "classes"}
-    for name in ("answer", "coarse", "consistency", "classes"):
+    assert set(reading) == {"answer", "asked", "coarse", "consistency", "class_maps", "classes"}
+    for name in ("answer", "asked", "coarse", "consistency", "classes"):
         torch.testing.assert_close(reading[name], whole[name])
     trainer.train_step([batch])
     moved = {name for name, p in trainer.bare.named_parameters() if not torch.equal(p, before[name])}

@@ -16,8 +16,10 @@ _LEAST_AREA = 6
 _ABSENT_COUNTS = 0.12
 _MAIN_NAME = 0.8
 """How often an answer to an implicit question uses the canonical name."""
+_PLAIN = 0.4
+"""How often training asks a short plain question: they are few beside the elaborate ones, and what people type."""
 _ASSOCIATED = 0.4
-"""How often training asks by `geoagent.data.associations` instead of a written question."""
+"""How often training otherwise asks by `geoagent.data.associations` instead of a written question."""
 
 
 def reference(draw: Draw) -> Draft | None:
@@ -74,8 +76,12 @@ def _meant(draw: Draw, name: str) -> tuple[str, Referent, str]:
 def _hint(draw: Draw, name: str) -> str:
     """A question that means a class without naming it."""
     known = associations.associations(name)
-    if draw.split == "test" or not draw.chance(_ASSOCIATED):
-        return draw.choose(phrasing.implicit(name, draw.split))
+    if draw.split == "test":
+        return draw.choose(phrasing.implicit(name, "test"))
+    if draw.chance(_PLAIN):
+        return draw.choose(knowledge.plain_implicit(name))
+    if not draw.chance(_ASSOCIATED):
+        return draw.choose(phrasing.implicit(name, "train"))
     gaps = draw.choose((1, 2, 3))
     said = dict(zip("abc", draw.shuffled(known)[:gaps], strict=False))
     return sentence_case(draw.choose(associations.wordings(gaps)).format(**said))

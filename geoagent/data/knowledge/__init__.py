@@ -70,8 +70,18 @@ def load(class_name: str) -> Knowledge:
 
 @cache
 def more_implicit(class_name: str) -> tuple[str, ...]:
-    """Further implicit questions about a class, a line each in ``more``: for training alone."""
-    text = (files(__name__) / "more" / file_name(class_name).replace(".yaml", ".txt")).read_text("utf-8")
+    """Further implicit questions about a class, for training alone."""
+    return _lines("more", class_name)
+
+
+@cache
+def plain_implicit(class_name: str) -> tuple[str, ...]:
+    """Short plain implicit questions, as most people type them, for training alone."""
+    return _lines("plain", class_name)
+
+
+def _lines(folder: str, class_name: str) -> tuple[str, ...]:
+    text = (files(__name__) / folder / file_name(class_name).replace(".yaml", ".txt")).read_text("utf-8")
     return tuple(line.strip() for line in text.splitlines() if line.strip())
 
 

@@ -1,6 +1,6 @@
 """Which objects of the whole image are meant: the conditions of a plan, judged on merged objects."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 
 import numpy as np
@@ -12,8 +12,8 @@ from rasterio.features import shapes
 from shapely.geometry import shape
 
 from geoagent.geo.georef import WGS84, has_place, image_to_lonlat, is_measurable, pixel_areas
-from geoagent.geo.mask_file import UNSEEN, read_ids
-from geoagent.large.compose import ComposedPhrase
+from geoagent.geo.mask_file import UNSEEN, Ids
+from geoagent.geo.seams import Things
 from geoagent.plan import SINGLING, Condition, Query
 from geoagent.types import GeoAgentError, ImageInfo
 
@@ -51,12 +51,15 @@ class Place:
         return np.stack(self._to_local.transform(longitude, latitude), axis=1)
 
 
+Blocks = Callable[[int], Iterable[tuple[int, int, Ids]]]
+"""A raster of labels in pieces of so many rows: first column and row of each, and its labels [h,w]."""
+
+
 class SceneObjects:
     """The objects of one phrase, with what conditions need to know of them."""
 
-    def __init__(self, composed: ComposedPhrase, place: Place) -> None:
-        self.composed, self.place = composed, place
-        self.things = composed.things
+    def __init__(self, things: Things, labels: Blocks, place: Place) -> None:
+        self.things, self.labels, self.place = things, labels, place
 
     def __len__(self) -> int:
         return len(self.things)
@@ -79,7 +82,7 @@ class SceneObjects:
     def pieces(self) -> tuple[NDArray[np.object_], Chosen]:
         """Outlines of all objects in pieces, on the map of `Place`, and which object each belongs to."""
         drawn, owners = [], []
-        for left, top, ids in read_ids(self.composed.path, _PIECE):
+        for left, top, ids in self.labels(_PIECE):
             number = np.where(ids == UNSEEN, 0, self.things.number[np.where(ids == UNSEEN, 0, ids)]).astype(np.int32)
             if not number.any():
                 continue
