@@ -12,10 +12,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from geoagent.geo.georef import is_measurable
-from geoagent.geo.raster import Raster
 from geoagent.geo.seams import Things
-from geoagent.selection import Place, SceneObjects, Selection
 from geoagent.plan import Query, plan_phrase
+from geoagent.selection import Place, SceneObjects, Selection
 from geoagent.types import ImageInfo, Instance, Mask, Prediction, Target
 
 _SURE = 0.6

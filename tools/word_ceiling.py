@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from geoagent.data.associations import associations
 from geoagent.data.instructions import phrasing
-from geoagent.data.knowledge import available, load
+from geoagent.data.knowledge import available, load, plain_implicit
 
 _IN_VIEW = 8
 _DRAWS = 5
@@ -54,7 +54,11 @@ def main() -> None:
         known = []
         for name in names:
             entry = load(name)
-            texts = [*phrasing.implicit(name, "train"), *(r.replace("{phrase}", "") for r in entry.reasons)]
+            texts = [
+                *phrasing.implicit(name, "train"),
+                *plain_implicit(name),
+                *(r.replace("{phrase}", "") for r in entry.reasons),
+            ]
             texts += [n.singular for n in entry.names]
             known.append(texts if told.startswith("without") else [*texts, *associations(name)])
         of = scores(known, [text for text, _ in asked])

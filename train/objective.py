@@ -139,8 +139,10 @@ class TrainedModule(nn.Module):
         return {"answer": losses.answer_tokens(self.model.answer_logits(states, text), text.answer_labels).sum()}
 
     def _asked(self, states: Tensor, batch: TrainBatch) -> dict[str, Tensor]:
-        """Which class each question asks for, before a word of its answer stands: of an answer's twenty words one or
-        two say it. What is pointed at no word tells."""
+        """Which class each question asks for, before a word of its answer stands.
+
+        Of an answer's twenty words one or two say it. What is pointed at no word tells.
+        """
         if self.heads is None:
             return {}
         text = batch.batch.inputs.text

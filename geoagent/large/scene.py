@@ -15,7 +15,6 @@ from geoagent.large.asking import TileAsker
 from geoagent.large.compose import compose
 from geoagent.large.finishing import finish, is_held, looked_at
 from geoagent.large.journal import Journal, TileAnswer
-from geoagent.selection import Place, SceneObjects, Selection, check_scale
 from geoagent.large.source import Windows, fingerprint, overview
 from geoagent.large.wording import Outcome, marked_words
 from geoagent.large.zoom import choose_zoom
@@ -23,6 +22,7 @@ from geoagent.model.configuration import ImageSizeConfig
 from geoagent.model.tokens import plain_answer
 from geoagent.plan import Query, plan_phrase, plan_question, question_for
 from geoagent.predictor import Predictor
+from geoagent.selection import Place, SceneObjects, Selection, check_scale
 from geoagent.types import Box, GeoAgentError, ImageInfo, Prediction
 
 LARGE = 2048

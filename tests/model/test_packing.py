@@ -112,6 +112,7 @@ def test_the_places_of_a_packed_question(qwen3_pair):
     assert processor.decode(first) == "<p>storage tanks</p><seg><p>helipad</p><rej>"
     before = text.answer_index[0, 1]
     assert processor.decode(text.input_ids[0, : before + 1]).endswith("<|im_start|>assistant\n")
+    assert text.asked_index[:2].tolist() == [int(before)] * 2  # both targets are in the answer to one question
     follow = {int(text.position_ids[0, 0, row[0]]) for row in (text.word_index[0], text.word_index[3])}
     assert len(follow) == 1  # every question goes on from the end of the image
 

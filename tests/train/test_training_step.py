@@ -12,6 +12,7 @@ from torch import nn
 from geoagent.data.class_maps import class_maps
 from geoagent.data.collate import collate
 from geoagent.model.auxiliary import UNKNOWN_CLASS
+from geoagent.model.tasks import Task
 from train.averaging import WeightAverage
 from train.batches import StepBatches, TrainBatch
 from train.config import LossConfig, StageConfig
@@ -264,3 +265,19 @@ def test_only_what_is_named_is_trained(tiny_folder, tmp_path, pattern):
     moved = {name for name, p in trainer.bare.model.named_parameters() if not torch.equal(p, before[name])}
     assert moved
     assert all(name.startswith(pattern.strip("^\\.").replace("\\", "")) for name in moved)
+
+
+def test_no_word_tells_the_class_of_what_is_pointed_at(tiny_folder, tmp_path):
+    """The loss of the class asked for is that of the questions without marks alone."""
+    trainer = trainer_of(tiny_run(tiny_folder, out=str(tmp_path), loss=LossConfig()))
+    batch = trainer.batches[0]
+    text = batch.batch.inputs.text
+    pointed = replace(text, task=torch.full_like(text.task, Task.INTERACTIVE))
+    asked = replace(text, task=torch.full_like(text.task, Task.REASONING))
+
+    def loss(some):
+        batch_of_some = replace(batch, batch=replace(batch.batch, inputs=replace(batch.batch.inputs, text=some)))
+        return float(trainer.bare(batch_of_some)["asked"])
+
+    assert loss(pointed) == 0
+    assert loss(asked) > 0
