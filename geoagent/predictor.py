@@ -169,10 +169,10 @@ class Predictor:
             requests.append(Request(encoded, size, text, prompts, brief, tell=tell))
             windows.append(window)
         predictions = []
-        for draft, window, (session, text, _) in zip(self.grounder.answer(requests), windows, asked, strict=True):
+        for draft, window, (session, text, pointed) in zip(self.grounder.answer(requests), windows, asked, strict=True):
             whole = draft if window is None else in_whole(draft, window, session.raster.info.size)
             prediction = self._prediction(whole, session.raster, text)
-            predictions.append(self._singled_out(session, prediction))
+            predictions.append(prediction if pointed else self._singled_out(session, prediction))
         seconds = (time.perf_counter() - began) / max(len(asked), 1)
         return [replace(prediction, seconds=seconds) for prediction in predictions]
 

@@ -21,12 +21,12 @@ def harbour():
     return pixels
 
 
-def ask(pixels, *phrases, singling=True, gsd_m=2.0):
+def ask(pixels, *phrases, singling=True, gsd_m=2.0, **pointing):
     """An answer that says ``phrases`` and draws all of their class."""
     predictor, oracle = oracle_predictor(overview_phrases=phrases, singling=singling)
     height, width = pixels.shape[:2]
     info = ImageInfo(width=width, height=height, gsd_m=gsd_m)
-    return predictor.open(Raster(pixels=pixels, valid=None, info=info)).ask("What do you see?"), oracle
+    return predictor.open(Raster(pixels=pixels, valid=None, info=info)).ask("What do you see?", **pointing), oracle
 
 
 def ships_in(target):
@@ -75,6 +75,12 @@ def test_what_sets_no_measure_stays_as_it_was_drawn(harbour, phrase):
     prediction, oracle = ask(harbour, phrase)
     drawn, _ = ask(harbour, phrase, singling=False)
     assert np.array_equal(prediction.candidates[0].mask, drawn.candidates[0].mask)
+    assert oracle.asked == 1
+
+
+def test_what_somebody_points_at_is_not_measured_against_others(harbour):
+    prediction, oracle = ask(harbour, "the largest ship", points=[(15, 15)])
+    assert ships_in(prediction.targets[0]) == set(SHIPS)
     assert oracle.asked == 1
 
 

@@ -200,5 +200,5 @@ def _drawing_samples(part: SourceConfig, spec: str) -> Draw:
 def _asked(scene: AnnotatedScene, part: SourceConfig, rng: Generator, stage: StageConfig) -> Item:
     low, high = part.view.zoom
     closer = replace(part.view, zoom=(stage.closer * low, stage.closer * high))
-    view = random_view(scene, stage.sam or stage.side, closer, rng) if stage.side else scene
+    view = random_view(scene, stage.view_side, closer, rng) if stage.side else scene
     return Item(tuple(ask_about(view, stage.questions, rng, kinds=stage.kinds)), view)

@@ -85,11 +85,16 @@ class StageConfig:
             raise GeoAgentError("stages: steps, images and questions must be at least 1")
 
     @property
+    def view_side(self) -> int:
+        """Side of the view as it is cut: what SAM2 sees."""
+        return self.sam or self.side
+
+    @property
     def sizes(self) -> dict[str, int]:
         """Of the images, as the processor wants them; nothing where each stays as it is."""
         if not self.side:
             return {}
-        return {"sam": self.sam or self.side, "min_pixels": self.side**2, "max_pixels": self.side**2}
+        return {"sam": self.view_side, "min_pixels": self.side**2, "max_pixels": self.side**2}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -37,7 +37,9 @@ CONTROL_TOKENS = (
 )
 VOCABULARY = 5120
 SIDE = 512
-"""At which SAM2 sees images: at half of it most objects are smaller than a cell of a mask."""
+"""At which SAM2 is trained: at half of it most objects are smaller than a cell of a mask."""
+LOOKING_SIDE = 768
+"""At which SAM2 sees images when it is asked: things are then as large as in the closer views of training."""
 READING_SIDE = 256
 """At which the language model sees them."""
 
@@ -136,7 +138,7 @@ def nano_config(tokenizer: PreTrainedTokenizerFast) -> GeoAgentConfig:
                 blocks_per_stage=[1, 2, 4, 1],
                 embed_dim_per_stage=widths,
                 num_attention_heads_per_stage=[1, 2, 4, 8],
-                # Windows that divide the maps at 256, 384 and 512 px: others are padded, which costs time.
+                # Windows that divide the maps at 256, 384, 512 and 768 px: others are padded, which costs time.
                 window_size_per_stage=[8, 8, 8, 4],
                 global_attention_blocks=[5, 6],
                 window_positional_embedding_background_size=[8, 8],
@@ -163,13 +165,13 @@ def nano_config(tokenizer: PreTrainedTokenizerFast) -> GeoAgentConfig:
         # At 32 channels the core maps would cost as much as SAM2's decoder.
         instances={"width": 16},
         image={
-            "sam": SIDE,
+            "sam": LOOKING_SIDE,
             "min_pixels": READING_SIDE**2,
             "max_pixels": READING_SIDE**2,
             "max_aspect": 3.0,
             "closer": 2.5,
         },
-        answer={"max_new_tokens": 96},
+        answer={"max_new_tokens": 96, "singling": True},
     )
 
 
