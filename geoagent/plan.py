@@ -1,9 +1,9 @@
 """From a phrase to a plan: which class to look for, and which of its objects are meant.
 
-A large image is searched tile by tile, and no tile knows what "the largest" or "in the north" is. So a phrase is parted
-into what each tile can answer ("storage tanks") and conditions on the objects of the whole image. Phrases are matched
-against the wordings in ``geoagent/data/phrasing`` and a short lexicon of further ones; what matches none of them, or
-names no known class, is left alone.
+A large image is searched tile by tile, and no tile knows what "the largest" or "in the north" is; nor does a small
+model that sees all of an image. So a phrase is parted into what each look can answer ("storage tanks") and conditions
+on the objects of the whole image. Phrases are matched against the wordings in ``geoagent/data/phrasing`` and a short
+lexicon of further ones; what matches none of them, or names no known class, is left alone.
 """
 
 import re
@@ -49,7 +49,7 @@ class Query:
     phrase: str
     """As it was said: what the answer calls it."""
     noun: str
-    """What every tile is asked for: a plural or mass noun."""
+    """What every look at the image is asked for: a plural or mass noun."""
     class_name: str | None = None
     """Canonical class, where it is a known one."""
     conditions: tuple[Condition, ...] = ()
@@ -60,6 +60,13 @@ class Query:
         for condition in self.conditions:
             for anchor in condition.anchors:
                 yield from anchor.nouns()
+
+    def kinds(self) -> Iterator[Kind]:
+        """The kinds of conditions, those on anchors included."""
+        for condition in self.conditions:
+            yield condition.kind
+            for anchor in condition.anchors:
+                yield from anchor.kinds()
 
     def units(self) -> Iterator[str]:
         """The units that conditions are given in."""

@@ -25,7 +25,7 @@ from geoagent.model.requests import Draft, DraftTarget, Grounder, Request
 from geoagent.model.tokens import plain_answer
 from geoagent.model.zoo import load_grounder
 from geoagent.plan import question_for
-from geoagent.singling import Singled
+from geoagent.singling import Singling
 from geoagent.types import GeoAgentError, Instance, Mask, Prediction, Prompts, Target
 
 IMAGES_AT_ONCE = 8
@@ -143,6 +143,7 @@ class Predictor:
         brief: bool = False,
         began: float | None = None,
         tell: Callable[[str], None] | None = None,
+        measured: bool = True,
     ) -> list[Prediction]:
         """Answer questions about open scenes together.
 
@@ -151,6 +152,7 @@ class Predictor:
             brief: Phrases only.
             began: When the clock started; None: now.
             tell: With one question: hears the answer so far, marks included, each time a word was added.
+            measured: Measure what phrases single out, where the model is one that wants that.
         """
         if tell is not None and len(asked) != 1:
             raise ValueError("only one answer at a time can be told while it is written")
@@ -172,20 +174,23 @@ class Predictor:
         for draft, window, (session, text, pointed) in zip(self.grounder.answer(requests), windows, asked, strict=True):
             whole = draft if window is None else in_whole(draft, window, session.raster.info.size)
             prediction = self._prediction(whole, session.raster, text)
-            predictions.append(prediction if pointed else self._singled_out(session, prediction))
+            if measured and not pointed:
+                prediction = self._singled_out(session, prediction)
+            predictions.append(prediction)
         seconds = (time.perf_counter() - began) / max(len(asked), 1)
         return [replace(prediction, seconds=seconds) for prediction in predictions]
 
     def _singled_out(self, session: "SceneSession", prediction: Prediction) -> Prediction:
-        """The prediction with what its phrases single out measured, where the model is one that wants that."""
-        singled = Singled.of(prediction) if self.model.config.answer.singling else None
-        if singled is None or not singled.queries:
+        """The prediction with what its phrases single out measured; stock models draw single objects by themselves."""
+        if not (self.model.config.answer.singling and self.grounder.needs_training):
             return prediction
-        size = session.raster.info.size
-        requests = [Request(session.encoded, size, question_for(n), brief=True, phrase=n) for n in singled.nouns]
+        singling, size = Singling.of(prediction), session.raster.info.size
+        if not singling.queries:
+            return replace(prediction, warnings=(*prediction.warnings, *singling.warnings))
+        requests = [Request(session.encoded, size, question_for(n), brief=True, phrase=n) for n in singling.nouns]
         drafts = self.grounder.answer(requests)
-        seen = {n: finish_target(d.targets[0], session.raster) for n, d in zip(singled.nouns, drafts, strict=True)}
-        return singled.choose(prediction, seen)
+        seen = {n: finish_target(d.targets[0], session.raster) for n, d in zip(singling.nouns, drafts, strict=True)}
+        return singling.choose(prediction, seen)
 
     def caveats(self) -> tuple[str, ...]:
         """What to say with every answer of this model."""

@@ -1,4 +1,4 @@
-"""Which objects of the whole image are meant: the conditions of a plan, judged on merged objects."""
+"""Which objects of the whole image are meant: the conditions of a plan, judged on all that were found."""
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
@@ -39,9 +39,10 @@ class Place:
         self.info = info
         self._to_local: Transformer | None = None
         if has_place(info):
-            longitude, latitude = image_to_lonlat(info, info.width / 2, info.height / 2)
-            local = f"+proj=aeqd +lat_0={float(latitude)} +lon_0={float(longitude)} +datum=WGS84"
-            self._to_local = Transformer.from_crs(WGS84, local, always_xy=True)
+            longitude, latitude = (float(v) for v in image_to_lonlat(info, info.width / 2, info.height / 2))
+            if abs(latitude) <= 90 and np.isfinite(longitude):  # else the place that is given is none on Earth
+                local = f"+proj=aeqd +lat_0={latitude} +lon_0={longitude} +datum=WGS84"
+                self._to_local = Transformer.from_crs(WGS84, local, always_xy=True)
 
     def local(self, points: Floats) -> Floats:
         """Pixel coordinates [N,2] to east and north [N,2]."""
@@ -113,14 +114,14 @@ class Selection:
     """Judges the conditions of queries.
 
     Args:
-        objects: What was found, by the noun that tiles were asked for.
+        objects: What was found, by the noun that was looked for.
         place: Where it lies.
-        tile_side: Pixels of a tile: what is near in a picture of that size is near.
+        view_side: Pixels of a look: what is near in a picture of that size is near.
     """
 
-    def __init__(self, objects: Mapping[str, SceneObjects], place: Place, tile_side: int) -> None:
+    def __init__(self, objects: Mapping[str, SceneObjects], place: Place, view_side: int) -> None:
         self.objects, self.place, self.info = objects, place, place.info
-        reach = _CLOSE * tile_side * (self.info.gsd_m or 1.0)
+        reach = _CLOSE * view_side * (self.info.gsd_m or 1.0)
         self._reach = min(reach, _NEAR_M) if is_measurable(self.info) else reach
         self.remarks: list[str] = []
 

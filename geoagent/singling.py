@@ -1,9 +1,10 @@
-"""Which objects a phrase singles out, in an image that is seen at one look.
+"""What a phrase singles out, measured in an image that is seen at one look.
 
 "The largest ship", "buildings within 50 m of the river": a language model that writes such a phrase has understood the
 question, but measuring is not its strength, and least of all a small one's. So the phrase is parted (`geoagent.plan`),
 all objects that it speaks of are looked for by their names, and its conditions are judged on those, just as in images
-that are seen tile by tile (`geoagent.selection`). What cannot be parted or measured stays as the model drew it.
+that are seen tile by tile (`geoagent.selection`). What cannot be parted or measured stays as the model drew it, and so
+do the words of the answer.
 """
 
 from collections.abc import Mapping
@@ -18,28 +19,32 @@ from geoagent.selection import Place, SceneObjects, Selection
 from geoagent.types import ImageInfo, Instance, Mask, Prediction, Target
 
 _SURE = 0.6
-"""Objects less probable than this are not counted …"""
-_SPECK = 0.03
-"""… nor those so many times smaller than most of their mask is: a speck at the edge is not the leftmost ship."""
+"""Objects less probable count only where there are no others: a guess at the edge is not the leftmost ship."""
 _VAGUE = frozenset({"large", "small"})
 """Where large begins only who sees the picture can say."""
 
 
 @dataclass(frozen=True)
-class Singled:
-    """Targets of an answer whose objects have to be measured, by their places in it."""
+class Singling:
+    """The phrases of an answer that have to be measured, by their places in it."""
 
     queries: Mapping[int, Query]
+    warnings: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, prediction: Prediction) -> "Singled":
-        """Those that were found, and whose phrases set conditions that this image allows to measure."""
-        found = {
-            place: query
-            for place, target in enumerate(prediction.candidates)
-            if target.score >= prediction.threshold and (query := _measurable(target.phrase, prediction.image))
-        }
-        return cls(found)
+    def of(cls, prediction: Prediction) -> "Singling":
+        """Those that were drawn and set conditions which this image allows to measure."""
+        queries, warnings = {}, []
+        for place, target in enumerate(prediction.candidates):
+            query = plan_phrase(target.phrase)
+            kinds = set(query.kinds())
+            if not kinds or kinds & _VAGUE or not target.mask.any():
+                continue
+            if {"m", "m2"} & set(query.units()) and not is_measurable(prediction.image):
+                warnings.append(f"{target.phrase!r} could not be measured: the image has no ground size")
+                continue
+            queries[place] = query
+        return cls(queries, tuple(warnings))
 
     @property
     def nouns(self) -> tuple[str, ...]:
@@ -47,33 +52,25 @@ class Singled:
         return tuple(dict.fromkeys(noun for query in self.queries.values() for noun, _ in query.nouns()))
 
     def choose(self, prediction: Prediction, seen: Mapping[str, Target]) -> Prediction:
-        """The prediction with the objects that are meant, out of those that were ``seen`` of each noun."""
-        info = prediction.image
-        kept = {noun: _sure(target.instances) for noun, target in seen.items()}
-        place = Place(info)
-        objects = {noun: _scene_objects(some, place) for noun, some in kept.items()}
+        """The prediction with the objects that are meant, out of those that were ``seen`` under each noun."""
+        info, place = prediction.image, Place(prediction.image)
+        found = {n: _sure(t.instances) if t.score >= prediction.threshold else () for n, t in seen.items()}
+        objects = {noun: _scene_objects(some, place) for noun, some in found.items()}
         selection = Selection(objects, place, max(info.size))
-        candidates = list(prediction.candidates)
+        candidates, warnings = list(prediction.candidates), list(self.warnings)
         for number, query in self.queries.items():
-            chosen = [kept[query.noun][i] for i in selection.choose(query)]
-            if chosen:
-                candidates[number] = replace(candidates[number], mask=_union(chosen, info), instances=_numbered(chosen))
-        return replace(prediction, candidates=tuple(candidates))
-
-
-def _measurable(phrase: str, info: ImageInfo) -> Query | None:
-    query = plan_phrase(phrase)
-    kinds = {condition.kind for condition in query.conditions}
-    if not kinds or kinds & _VAGUE or (not is_measurable(info) and not {"m", "m2"}.isdisjoint(query.units())):
-        return None
-    return query
+            meant = [found[query.noun][i] for i in selection.choose(query)]
+            if meant:
+                candidates[number] = replace(candidates[number], mask=_union(meant, info), instances=_numbered(meant))
+            else:
+                warnings.append(f"{candidates[number].phrase!r} could not be measured and is shown as it was drawn")
+        told = dict.fromkeys((*prediction.warnings, *selection.remarks, *warnings))
+        return replace(prediction, candidates=tuple(candidates), warnings=tuple(told))
 
 
 def _sure(instances: tuple[Instance, ...]) -> tuple[Instance, ...]:
     """Without what may be nothing; all where nothing else is there."""
-    areas = np.array([one.area for one in instances], dtype=np.float64)
-    least = _SPECK * np.average(areas, weights=areas) if len(areas) else 0.0
-    return tuple(one for one in instances if one.score >= _SURE and one.area >= least) or instances
+    return tuple(one for one in instances if one.score >= _SURE) or instances
 
 
 def _scene_objects(instances: tuple[Instance, ...], place: Place) -> SceneObjects:

@@ -67,7 +67,7 @@ class Oracle:
     stride: int = 1
     singling: bool = False
 
-    needs_training = False
+    needs_training = True
     processor: Any = None
 
     def __post_init__(self) -> None:

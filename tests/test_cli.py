@@ -21,6 +21,7 @@ from rasterio.transform import from_origin
 import geoagent.cli as cli
 from geoagent import demo
 from geoagent.cli import parsing, words
+from geoagent.model.configuration import AnswerConfig
 
 HEIGHT, WIDTH = 60, 80
 TANKS = ((10, 10, 20, 20), (40, 10, 55, 25))
@@ -35,7 +36,8 @@ class Scripted:
     def __init__(self):
         score = SimpleNamespace(threshold=0.5)
         image = SimpleNamespace(max_aspect=3.0, closer=0.0)
-        self.model = SimpleNamespace(config=SimpleNamespace(trained=True, score=score, image=image))
+        config = SimpleNamespace(trained=True, score=score, image=image, answer=AnswerConfig())
+        self.model = SimpleNamespace(config=config)
         self.encoded = 0
         self.requests = []
 

@@ -5,7 +5,8 @@ import pytest
 from oracle import blank, disk, oracle_predictor, paint, paint_box
 
 from geoagent.geo.raster import Raster
-from geoagent.types import ImageInfo
+from geoagent.singling import Singling
+from geoagent.types import ImageInfo, Instance, Prediction, Target
 
 SHIPS = {"small": (10, 12, 22, 18), "long": (60, 40, 110, 60), "eastern": (120, 90, 150, 110)}
 """Boxes: 72, 1,000 and 600 pixels."""
@@ -70,7 +71,9 @@ def test_only_models_that_want_it_measure(harbour):
     assert oracle.asked == 1
 
 
-@pytest.mark.parametrize("phrase", ["ships", "large ships", "white ships", "the largest creature"])
+@pytest.mark.parametrize(
+    "phrase", ["ships", "large ships", "white ships", "the largest creature", "ships near the large building"]
+)
 def test_what_sets_no_measure_stays_as_it_was_drawn(harbour, phrase):
     prediction, oracle = ask(harbour, phrase)
     drawn, _ = ask(harbour, phrase, singling=False)
@@ -85,14 +88,18 @@ def test_what_somebody_points_at_is_not_measured_against_others(harbour):
 
 
 def test_metres_need_a_scale_and_places_do_not(harbour):
-    metres, place = ask(harbour, "ships larger than 3000 m2", "the largest ship", gsd_m=None)[0].targets
+    prediction, _ = ask(harbour, "ships larger than 3000 m2", "the largest ship", gsd_m=None)
+    metres, place = prediction.targets
     assert ships_in(metres) == set(SHIPS)
     assert ships_in(place) == {"long"}
+    assert prediction.warnings == ("'ships larger than 3000 m2' could not be measured: the image has no ground size",)
 
 
 def test_nothing_is_lost_where_no_object_meets_the_conditions(harbour):
     prediction, _ = ask(harbour, "ships larger than 90000 square metres", "ships near the buildings")
     assert [ships_in(target) for target in prediction.targets] == [set(SHIPS)] * 2
+    assert "no buildings were found, so nothing could be told by where they are" in prediction.warnings
+    assert sum("is shown as it was drawn" in warning for warning in prediction.warnings) == 2
 
 
 def test_what_all_phrases_speak_of_is_looked_for_once(harbour):
@@ -101,7 +108,79 @@ def test_what_all_phrases_speak_of_is_looked_for_once(harbour):
     assert oracle.asked == 1 + 2  # the question; ships and rivers
 
 
-def test_what_may_be_nothing_is_not_the_foremost(harbour):
-    paint(harbour, "ships", disk(harbour, 157, 100, 2.0), number=9)
-    prediction, _ = ask(harbour, "the easternmost ship")
-    assert ships_in(prediction.targets[0]) == {"eastern"}
+def test_small_things_count_beside_a_large_one():
+    pixels = blank(160, 160)
+    paint_box(pixels, "buildings", 5, 5, 155, 105)
+    paint_box(pixels, "buildings", 10, 120, 25, 135)
+    paint_box(pixels, "buildings", 60, 120, 78, 138)
+    smallest, small = ask(pixels, "the smallest building", "buildings smaller than 100 m2", gsd_m=0.5)[0].targets
+    assert [one.box for one in smallest.instances] == [(10, 120, 25, 135)]
+    assert {one.box for one in small.instances} == {(10, 120, 25, 135), (60, 120, 78, 138)}
+
+
+def blob(x, score, area=16):
+    """An object of 4 pixels height in a strip of 100."""
+    crop = np.ones((4, area // 4), dtype=bool)
+    box = (x, 3, x + area // 4, 7)
+    return Instance(id=1, box=box, crop=crop, score=score, image_size=(10, 100))
+
+
+def target(phrase, *instances, score=0.9):
+    """All of them under one phrase."""
+    mask = np.any([one.mask for one in instances], axis=0) if instances else np.zeros((10, 100), dtype=bool)
+    return Target(phrase=phrase, score=score, mask=mask, instances=tuple(instances))
+
+
+def said(*targets, info=None):
+    """An answer with these targets."""
+    info = info or ImageInfo(width=100, height=10)
+    return Prediction(
+        answer="", marked_answer="", candidates=targets, image=info, instruction="", model="hand", threshold=0.5
+    )
+
+
+def test_a_guess_is_not_the_foremost():
+    near, guess, far = blob(20, 0.9), blob(90, 0.4), blob(60, 0.9)
+    prediction = said(target("the rightmost ship", near))
+    chosen = Singling.of(prediction).choose(prediction, {"ships": target("ships", near, guess, far)})
+    assert [one.box for one in chosen.candidates[0].instances] == [far.box]
+    alone = Singling.of(prediction).choose(prediction, {"ships": target("ships", guess)})
+    assert [one.box for one in alone.candidates[0].instances] == [guess.box]
+
+
+def test_what_was_not_found_measures_nothing():
+    """An anchor that the model does not believe in is none, however much its mask shows."""
+    one, other, river = blob(20, 0.9), blob(60, 0.9), blob(64, 0.9)
+    prediction = said(target("the ship nearest to the river", one))
+    seen = {"ships": target("ships", one, other), "rivers": target("rivers", river, score=0.01)}
+    assert Singling.of(prediction).choose(prediction, seen).candidates[0].mask is prediction.candidates[0].mask
+    seen["rivers"] = target("rivers", river)
+    chosen = Singling.of(prediction).choose(prediction, seen)
+    assert [found.box for found in chosen.candidates[0].instances] == [other.box]
+
+
+def test_nothing_drawn_stays_nothing():
+    assert not Singling.of(said(target("the largest ship"))).queries
+
+
+def test_an_impossible_place_is_no_place():
+    info = ImageInfo(width=100, height=10, crs="EPSG:4326", transform=(1.0, 0.0, 0.0, 0.0, 1.0, 500.0))
+    prediction = said(target("the largest ship", blob(20, 0.9)), info=info)
+    seen = {"ships": target("ships", blob(20, 0.9), blob(60, 0.9, area=32))}
+    chosen = Singling.of(prediction).choose(prediction, seen)
+    assert chosen.candidates[0].pixel_count == 32
+
+
+def test_the_overview_of_a_large_image_is_not_measured(harbour):
+    predictor, oracle = oracle_predictor(overview_phrases=("the largest ship",), singling=True)
+    prediction = predictor.segment(harbour, "What do you see?", tiled=True)
+    assert ships_in(prediction.targets[0]) == {"long"}
+    tiles = len(oracle.shown) - 1
+    assert oracle.asked == 1 + tiles
+
+
+def test_questions_that_are_asked_together_are_measured_one_by_one(harbour):
+    predictor, _ = oracle_predictor(overview_phrases=("the largest ship",), singling=True)
+    both = predictor.segment_batch([(harbour, "What do you see?"), (blank(160, 160), "What do you see?")])
+    assert ships_in(both[0].targets[0]) == {"long"}
+    assert not both[1].targets

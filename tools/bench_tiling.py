@@ -99,10 +99,12 @@ class _Bright:
     needs_training = False
 
     def __init__(self) -> None:
-        from geoagent.model.configuration import ImageSizeConfig, ScoreConfig
+        from geoagent.model.configuration import AnswerConfig, ImageSizeConfig, ScoreConfig
 
         self.model: Any = SimpleNamespace(
-            config=SimpleNamespace(image=ImageSizeConfig(sam=512), score=ScoreConfig(), trained=True)
+            config=SimpleNamespace(
+                answer=AnswerConfig(), image=ImageSizeConfig(sam=512), score=ScoreConfig(), trained=True
+            )
         )
         self.processor: Any = None
 

@@ -62,7 +62,9 @@ def collect(predictor: Predictor, dataset: SegmentationDataset) -> Iterator[Answ
         for sample in (dataset[index] for index in group):
             progress.update()
             if all(target.scorable for target in sample.targets):
-                yield judge(session.ask(sample.instruction, prompts=sample.prompts), sample, weight)
+                # As it is drawn: what is measured afterwards has the clues of what was drawn.
+                asked = [(session, sample.instruction, sample.prompts)]
+                yield judge(predictor.answer(asked, measured=False)[0], sample, weight)
     progress.close()
 
 

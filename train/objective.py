@@ -31,6 +31,7 @@ class Counts:
     present: float = 0.0
     cores: float = 0.0
     classes: float = 0.0
+    asked: float = 0.0
     batches: float = 1.0
 
     @classmethod
@@ -43,16 +44,22 @@ class Counts:
             present=float(truth.present.sum()),
             cores=float((truth.present & truth.cores_known).sum()),
             classes=float((batch.classes != UNKNOWN_CLASS).sum()),
+            asked=float((_asked_classes(batch) != UNKNOWN_CLASS).sum()),
         )
 
     def tensor(self) -> Tensor:
-        """float64 [6], to be summed over ranks."""
+        """float64 [7], to be summed over ranks."""
         return torch.tensor([getattr(self, f.name) for f in fields(self)], dtype=torch.float64)
 
     @classmethod
     def from_tensor(cls, values: Tensor) -> "Counts":
         """Back from `tensor`."""
         return cls(*values.tolist())
+
+
+def _asked_classes(batch: TrainBatch) -> Tensor:
+    """int64 [N]: the classes of targets that words ask for; what is pointed at no word tells."""
+    return batch.classes.masked_fill(batch.batch.inputs.text.task == Task.INTERACTIVE, UNKNOWN_CLASS)
 
 
 _DIVISOR: Mapping[str, str] = {
@@ -66,7 +73,7 @@ _DIVISOR: Mapping[str, str] = {
     "cores": "cores",
     "spatial": "present",
     "classes": "classes",
-    "asked": "classes",
+    "asked": "asked",
     "class_vectors": "classes",
     "class_maps": "batches",
 }
@@ -139,16 +146,12 @@ class TrainedModule(nn.Module):
         return {"answer": losses.answer_tokens(self.model.answer_logits(states, text), text.answer_labels).sum()}
 
     def _asked(self, states: Tensor, batch: TrainBatch) -> dict[str, Tensor]:
-        """Which class each question asks for, before a word of its answer stands.
-
-        Of an answer's twenty words one or two say it. What is pointed at no word tells.
-        """
+        """Which class each question asks for, before a word of its answer stands, of which one or two would say it."""
         if self.heads is None:
             return {}
         text = batch.batch.inputs.text
-        told = batch.classes.masked_fill(text.task == Task.INTERACTIVE, UNKNOWN_CLASS)
         logits = self.heads.classify_asked(states[text.image, text.asked_index])
-        return {"asked": class_loss(logits, told).sum()}
+        return {"asked": class_loss(logits, _asked_classes(batch)).sum()}
 
     def _meant(self, state: Tensor, batch: TrainBatch) -> dict[str, Tensor]:
         """Which class each target's state [N,D] means, and whether its vector would find the pixels of that."""

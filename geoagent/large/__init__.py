@@ -2,7 +2,7 @@
 
 A plan says which classes to look for and which of their objects are meant (`geoagent.plan`). Every class is asked for
 on every tile (`asking`), the answers are kept on disk (`journal`), blended and merged into objects of the whole image
-(`compose`), the conditions are judged on those (`select`), and the result is a `Prediction` like any other
+(`compose`), the conditions are judged on those (`geoagent.selection`), and the result is a `Prediction` like any other
 (`finishing`, `wording`).
 """
 

@@ -23,7 +23,7 @@ from geoagent.model.tokens import plain_answer
 from geoagent.plan import Query, plan_phrase, plan_question, question_for
 from geoagent.predictor import Predictor
 from geoagent.selection import Place, SceneObjects, Selection, check_scale
-from geoagent.types import Box, GeoAgentError, ImageInfo, Prediction
+from geoagent.types import Box, GeoAgentError, ImageInfo, Prediction, Prompts
 
 LARGE = 2048
 """Images with a longer side are tiled."""
@@ -88,7 +88,8 @@ def _make_plan(predictor: Predictor, scene: Windows, text: str, sizes: ImageSize
     """What the question names, otherwise what a look at the whole brings up, found there or not."""
     queries, seen = plan_question(text), None
     if not queries:
-        seen = predictor.open(overview(scene, sizes.max_aspect)).ask(text)
+        session = predictor.open(overview(scene, sizes.max_aspect))
+        seen = predictor.answer([(session, text, Prompts())], measured=False)[0]
         queries = tuple(dict.fromkeys(plan_phrase(target.phrase) for target in seen.candidates))
     for query in queries:
         for unit in query.units():
@@ -110,7 +111,8 @@ class _Run:
         self.predictor, self.scene, self.text, self.plan, self.threshold = predictor, scene, text, plan, threshold
         sizes = predictor.model.config.image
         zoom = choose_zoom(plan.nouns.values(), scene.info.gsd_m)
-        self.grid = TileGrid.cover(scene.info.size, round(sizes.sam * zoom), max_aspect=sizes.max_aspect)
+        side = round((sizes.tile or sizes.sam) * zoom)
+        self.grid = TileGrid.cover(scene.info.size, side, max_aspect=sizes.max_aspect)
         self.questions = {noun: question_for(noun) for noun in plan.nouns}
         self.keep = tempfile.TemporaryDirectory(prefix="geoagent-large-") if work is None else None
         self.folder = Path(self.keep.name if self.keep is not None else str(work))

@@ -126,6 +126,8 @@ class ImageSizeConfig:
     """Bounds of what the vision tower of the language model sees."""
     max_aspect: float = 3.0
     """Longer images are tiled."""
+    tile: int = 0
+    """Pixels of a tile's side where things are looked at as they are; 0: ``sam``."""
     closer: float = 0.0
     """What a box marks is looked at in a view so many times as large as the box; 0: in the whole image."""
 

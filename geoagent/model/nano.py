@@ -169,6 +169,7 @@ def nano_config(tokenizer: PreTrainedTokenizerFast) -> GeoAgentConfig:
             "min_pixels": READING_SIDE**2,
             "max_pixels": READING_SIDE**2,
             "max_aspect": 3.0,
+            "tile": SIDE,
             "closer": 2.5,
         },
         answer={"max_new_tokens": 96, "singling": True},

@@ -596,3 +596,15 @@ def test_all_wordings_cover_questions_answers_and_names():
     for name in CLASSES:
         assert load(name).names[-1].plural in text
         assert load(name).implicit[0] in text
+
+
+def test_training_asks_plain_questions_and_tests_never_do():
+    ships = SceneIndex(scene(*(rectangle("ship", x, 20, x + 20, 40) for x in (10, 60, 110))))
+    plain = {phrasing.normal(text) for text in plain_implicit("ship")}
+
+    def share(split):
+        made = (make_one(ships, "implicit", np.random.default_rng(n), n, split=split) for n in range(150))
+        return sum(phrasing.normal(sample.instruction) in plain for sample in made) / 150
+
+    assert 0.25 < share("train") < 0.5  # four in ten, some of them mistyped
+    assert share("test") == 0

@@ -277,7 +277,7 @@ def test_no_word_tells_the_class_of_what_is_pointed_at(tiny_folder, tmp_path):
 
     def loss(some):
         batch_of_some = replace(batch, batch=replace(batch.batch, inputs=replace(batch.batch.inputs, text=some)))
-        return float(trainer.bare(batch_of_some)["asked"])
+        return trainer.bare(batch_of_some)["asked"].item()
 
     assert loss(pointed) == 0
     assert loss(asked) > 0

@@ -2,8 +2,8 @@
 
 A list's wordings are ranked by their SHA-256; the first fifth (at least one) is held out. So the choice depends on
 nothing but the words, and adding a wording moves at most one other across. Names and answers are used everywhere.
-What stands in ``phrasing/more`` and ``knowledge/more`` is for training alone: with four wordings a model that starts
-from nothing learns the four, and held out stays what it was.
+What stands in ``phrasing/more``, ``knowledge/more`` and ``knowledge/plain`` is for training alone: with four wordings a
+model that starts from nothing learns the four, and held out stays what it was.
 """
 
 import hashlib

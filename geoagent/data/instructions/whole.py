@@ -75,13 +75,13 @@ def _meant(draw: Draw, name: str) -> tuple[str, Referent, str]:
 
 def _hint(draw: Draw, name: str) -> str:
     """A question that means a class without naming it."""
-    known = associations.associations(name)
     if draw.split == "test":
         return draw.choose(phrasing.implicit(name, "test"))
     if draw.chance(_PLAIN):
         return draw.choose(knowledge.plain_implicit(name))
     if not draw.chance(_ASSOCIATED):
         return draw.choose(phrasing.implicit(name, "train"))
+    known = associations.associations(name)
     gaps = draw.choose((1, 2, 3))
     said = dict(zip("abc", draw.shuffled(known)[:gaps], strict=False))
     return sentence_case(draw.choose(associations.wordings(gaps)).format(**said))
