@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from oracle import blank, disk, oracle_predictor, paint, paint_box
+from oracle import blank, oracle_predictor, paint_box
 
 from geoagent.geo.raster import Raster
 from geoagent.singling import Singling
