@@ -76,11 +76,12 @@ def _serve(args: argparse.Namespace) -> int:
         tiles=args.tiles,
         llm=llm,
     )
-    print(f"geoagent with {args.model}: open {page.address} (Ctrl-C ends it)", flush=True)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # a service's end removes temporary files as well
     ended = threading.Event()
-    page.sessions.worker.submit(model.warm_up, ended)  # ready by the time of the first question
     try:
+        # Before anybody can know that the page is there: whoever ends it then finds temporary files removed as well.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        print(f"geoagent with {args.model}: open {page.address} (Ctrl-C ends it)", flush=True)
+        page.sessions.worker.submit(model.warm_up, ended)  # ready by the time of the first question
         threading.Event().wait()
     finally:
         ended.set()
