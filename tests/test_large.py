@@ -18,6 +18,7 @@ from scipy import ndimage
 from geoagent.cli import main
 from geoagent.geo.mask_file import UNSEEN, MaskFile
 from geoagent.geo.raster import read_image
+from geoagent.model.configuration import ImageSizeConfig
 from geoagent.types import GeoAgentError, Mask, Pixels, Prediction
 
 TANK = CLASSES["storage tanks"]
@@ -205,6 +206,13 @@ def test_a_point_needs_one_window() -> None:
     assert target.mask[y, x]
     assert not (target.mask & (pixels[..., 0] != TANK)).any()
     assert prediction.valid is not None and prediction.valid.sum() == 128 * 128
+
+
+def test_the_window_about_a_point_is_a_tile_also_where_sam_sees_it_larger():
+    predictor, oracle = oracle_predictor(side=128)
+    oracle.model.config.image = ImageSizeConfig(sam=128, tile=64)
+    predictor.segment(blank(400, 400), "storage tanks", points=[(200, 200)], tiled=True)
+    assert oracle.shown == [(64, 64)]
 
 
 # ----------------------------------------------------------------------------------------------- holes

@@ -37,7 +37,7 @@ def segment_pointed(
     """
     info = scene.info
     prompts.check_inside(info.width, info.height)
-    window = _window(prompts, info, predictor.model.config.image.sam)
+    window = _window(prompts, info, predictor.model.config.image.tile_side)
     near = predictor.open(scene.read(window)).ask(text, prompts=prompts.within(window), brief=brief)
     keep = None if is_held(info) else tempfile.TemporaryDirectory(prefix="geoagent-large-")
     folder = None if keep is None else Path(keep.name)

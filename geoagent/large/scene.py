@@ -111,7 +111,7 @@ class _Run:
         self.predictor, self.scene, self.text, self.plan, self.threshold = predictor, scene, text, plan, threshold
         sizes = predictor.model.config.image
         zoom = choose_zoom(plan.nouns.values(), scene.info.gsd_m)
-        side = round((sizes.tile or sizes.sam) * zoom)
+        side = round(sizes.tile_side * zoom)
         self.grid = TileGrid.cover(scene.info.size, side, max_aspect=sizes.max_aspect)
         self.questions = {noun: question_for(noun) for noun in plan.nouns}
         self.keep = tempfile.TemporaryDirectory(prefix="geoagent-large-") if work is None else None

@@ -131,6 +131,11 @@ class ImageSizeConfig:
     closer: float = 0.0
     """What a box marks is looked at in a view so many times as large as the box; 0: in the whole image."""
 
+    @property
+    def tile_side(self) -> int:
+        """Pixels of a tile's side where things are looked at as they are."""
+        return self.tile or self.sam
+
     def __post_init__(self) -> None:
         if self.sam % 32:
             raise ValueError(f"image.sam must be a multiple of 32, not {self.sam}")
