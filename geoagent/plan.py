@@ -369,6 +369,12 @@ def _number_of(word: str | None) -> int:
     return 1 if not word else _COUNTS.get(word) or max(1, int(word))
 
 
+def names_in(text: str) -> set[str]:
+    """The classes that a text names, in whatever form."""
+    said = f" {normal(text)} "
+    return {name for form, (_, name) in _nouns().items() if f" {form} " in said}
+
+
 @cache
 def _nouns() -> Mapping[str, tuple[str, str]]:
     """Every name of a class in lower case, with the noun to ask for and the class."""

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from geoagent.geo.raster import Raster, Scene, read_image
+from geoagent.meaning import noun_meant
 from geoagent.model.closer import closer_window, in_whole
 from geoagent.model.instances import resize_logits, split_instances
 from geoagent.model.pipeline import GeoAgentModel
@@ -171,7 +172,7 @@ class Predictor:
             requests.append(Request(encoded, size, text, prompts, brief, tell=tell))
             windows.append(window)
         predictions = []
-        for draft, window, (session, text, pointed) in zip(self.grounder.answer(requests), windows, asked, strict=True):
+        for draft, window, (session, text, pointed) in zip(self._answers(requests), windows, asked, strict=True):
             whole = draft if window is None else in_whole(draft, window, session.raster.info.size)
             prediction = self._prediction(whole, session.raster, text)
             if measured and not pointed:
@@ -179,6 +180,16 @@ class Predictor:
             predictions.append(prediction)
         seconds = (time.perf_counter() - began) / max(len(asked), 1)
         return [replace(prediction, seconds=seconds) for prediction in predictions]
+
+    def _answers(self, requests: Sequence[Request]) -> list[Draft]:
+        """Drafts; those that name something else than their question most probably means are written once more."""
+        drafts = self.grounder.answer(requests)
+        nouns = {i: noun for i, noun in enumerate(map(noun_meant, requests, drafts)) if noun}
+        if nouns:
+            again = self.grounder.answer([replace(requests[i], noun=noun) for i, noun in nouns.items()])
+            for i, draft in zip(nouns, again, strict=True):
+                drafts[i] = draft
+        return drafts
 
     def _singled_out(self, session: "SceneSession", prediction: Prediction) -> Prediction:
         """The prediction with what its phrases single out measured; stock models draw single objects by themselves."""

@@ -58,6 +58,7 @@ class Oracle:
         side: Pixels of a tile.
         stride: Pixels for each cell of its logits.
         singling: Measure what phrases single out.
+        meant: The class that every question most probably means.
     """
 
     tells_apart: bool = False
@@ -66,6 +67,7 @@ class Oracle:
     side: int = 128
     stride: int = 1
     singling: bool = False
+    meant: str = ""
 
     needs_training = True
     processor: Any = None
@@ -95,9 +97,10 @@ class Oracle:
 
     def _answer(self, request: Request) -> Draft:
         named = [noun for noun in CLASSES if noun in request.instruction.lower()]
-        targets = tuple(self._target(phrase, request.encoded) for phrase in named or self.overview_phrases)
+        said = [request.noun] if request.noun else named or self.overview_phrases
+        targets = tuple(self._target(phrase, request.encoded) for phrase in said)
         marked = " ".join(f"<p>{t.phrase}</p>{'<seg>' if t.score > 0.5 else '<rej>'}" for t in targets)
-        return Draft(marked_answer=marked or "Hello there.", targets=targets, tokens=3)
+        return Draft(marked_answer=marked or "Hello there.", targets=targets, tokens=3, meant=self.meant)
 
     def _target(self, phrase: str, pixels: Pixels) -> DraftTarget:
         red = next((value for noun, value in CLASSES.items() if noun[:-1] in phrase), -1)

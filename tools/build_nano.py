@@ -10,7 +10,9 @@ from pathlib import Path
 
 from geoagent.data.instructions import all_wordings
 from geoagent.model.catalogue import NANO_FOLDER
+from geoagent.model.meaning import WordMeanings
 from geoagent.model.nano import nano_config, nano_processor, train_tokenizer
+from tools.learn_words import known_texts
 
 
 def main() -> None:
@@ -22,7 +24,8 @@ def main() -> None:
     config = nano_config(tokenizer)
     folder.mkdir(parents=True, exist_ok=True)
     config.save_pretrained(folder)
-    nano_processor(tokenizer, config).save_pretrained(folder)
+    words = WordMeanings.learn(known_texts(config.meaning.classes))
+    nano_processor(tokenizer, config, words).save_pretrained(folder)
     print(f"{folder}: {len(tokenizer)} tokens")
 
 

@@ -113,7 +113,7 @@ class LossConfig:
     class_maps: float = 1.0
     classes: float = 0.5
     asked: float = 0.5
-    """Which class a question asks for; like the other losses of classes only where one of those two is there."""
+    """Which class a question asks for, of a model that has an opinion of that."""
     class_vectors: float = 0.5
     """In stages of words alone, of a model with a pixel map."""
 

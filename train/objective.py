@@ -85,6 +85,8 @@ class TrainedModule(nn.Module):
     def __init__(self, model: GeoAgentModel, *, auxiliary: bool) -> None:
         super().__init__()
         self.model = model
+        if model.config.meaning.classes not in ((), CLASS_NAMES):
+            raise ValueError("meaning.classes must be the table of classes, whose questions are trained on")
         self.heads = AuxiliaryHeads(model.config, len(CLASS_NAMES)) if auxiliary else None
 
     def forward(self, batch: TrainBatch) -> dict[str, Tensor]:
@@ -147,10 +149,10 @@ class TrainedModule(nn.Module):
 
     def _asked(self, states: Tensor, batch: TrainBatch) -> dict[str, Tensor]:
         """Which class each question asks for, before a word of its answer stands, of which one or two would say it."""
-        if self.heads is None:
+        if self.model.meaning is None:
             return {}
         text = batch.batch.inputs.text
-        logits = self.heads.classify_asked(states[text.image, text.asked_index])
+        logits = self.model.meaning(states[text.image, text.asked_index])
         return {"asked": class_loss(logits, _asked_classes(batch)).sum()}
 
     def _meant(self, state: Tensor, batch: TrainBatch) -> dict[str, Tensor]:

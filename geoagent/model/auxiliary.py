@@ -1,7 +1,7 @@
 """Heads that only training knows: far more signal from each image than a few masks give.
 
-Dense class maps tell SAM2's encoder and the vision tower what is where; class heads tell the state at <seg>, and the
-state at the end of a question, which of the known classes the words mean. All are thrown away afterwards.
+Dense class maps tell SAM2's encoder and the vision tower what is where; a class head tells the state at <seg> which of
+the known classes the words mean. All are thrown away afterwards.
 
 Shapes: B images, N targets, K classes, m a quarter of SAM2's square, Hv x Wv vision tokens.
 """
@@ -54,7 +54,6 @@ class AuxiliaryHeads(nn.Module):
         self.classify_pixel = nn.Conv2d(shared or width, class_count, kernel_size=1)
         self.classify_token = nn.Sequential(nn.LayerNorm(config.text_width), nn.Linear(config.text_width, class_count))
         self.classify_state = nn.Sequential(nn.LayerNorm(config.text_width), nn.Linear(config.text_width, class_count))
-        self.classify_asked = nn.Sequential(nn.LayerNorm(config.text_width), nn.Linear(config.text_width, class_count))
 
     def forward(self, features: ImageFeatures, states: Tensor) -> AuxiliaryLogits:
         """Class logits from features of one batch (all images of one grid) and states [N,D]."""

@@ -27,6 +27,7 @@ STAGES = (
     "pixel_map",
     "marks",
     "sight",
+    "meaning",
     "cores",
     "query_parts",
     "interaction",

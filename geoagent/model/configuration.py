@@ -52,6 +52,8 @@ class PromptingConfig:
     """Add ⟨MLP(state at <seg>), vision tokens⟩ to the coarse map: one step from a word to the pixels."""
     pixel_map: int = 0
     """Width of the vectors whose product with ⟨MLP(state at <seg>)⟩ is added to SAM2's masks; 0: none."""
+    refined_map: bool = False
+    """Refine those vectors by convolutions of their own, for small things."""
     place_map: int = 0
     """Channels of a code of where each pixel is, whose product with ⟨MLP(state at <seg>)⟩ is added too; 0: none."""
     mark_map: bool = False
@@ -60,7 +62,7 @@ class PromptingConfig:
     """Show the language model what SAM2's encoder sees, see `geoagent.model.sight`."""
 
     def __post_init__(self) -> None:
-        needs = [name for name in ("place_map", "mark_map", "shared_sight") if getattr(self, name)]
+        needs = [name for name in ("refined_map", "place_map", "mark_map", "shared_sight") if getattr(self, name)]
         if needs and not self.pixel_map:
             raise ValueError(f"prompting.{needs[0]} needs the pixel map: give prompting.pixel_map a width")
 
@@ -113,6 +115,16 @@ class AnswerConfig:
     style: Literal["full", "brief"] = "full"
     singling: bool = False
     """Objects that a phrase tells apart by place, size or distance are measured, see `geoagent.singling`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeaningConfig:
+    """A second opinion of what a question means that names nothing, see `geoagent.model.meaning`."""
+
+    classes: tuple[str, ...] = ()
+    """Those it knows, canonical names; empty: off."""
+    words: float = 0.6
+    """What its words count beside the language model's log-probability."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,6 +185,7 @@ class GeoAgentConfig(PreTrainedConfig):
         instances: Splitting into objects, see `InstanceConfig`.
         score: Calibration, see `ScoreConfig`.
         answer: The answer language, see `AnswerConfig`.
+        meaning: What questions mean that name nothing, see `MeaningConfig`.
         image: Sizes, see `ImageSizeConfig`.
         switches: Parts of other systems, see `SwitchConfig`.
         trained: Whether the stages between the two stock models were trained far enough to mean something; a predictor
@@ -189,6 +202,7 @@ class GeoAgentConfig(PreTrainedConfig):
         "instances": InstanceConfig,
         "score": ScoreConfig,
         "answer": AnswerConfig,
+        "meaning": MeaningConfig,
         "image": ImageSizeConfig,
         "switches": SwitchConfig,
     }
@@ -198,6 +212,7 @@ class GeoAgentConfig(PreTrainedConfig):
     instances: InstanceConfig
     score: ScoreConfig
     answer: AnswerConfig
+    meaning: MeaningConfig
     image: ImageSizeConfig
     switches: SwitchConfig
 

@@ -21,7 +21,9 @@ from transformers.models.sam2.configuration_sam2 import (
     Sam2VisionConfig,
 )
 
+from geoagent.data.classes import CLASSES
 from geoagent.model.configuration import GeoAgentConfig
+from geoagent.model.meaning import WordMeanings
 from geoagent.model.processor import GeoAgentProcessor
 from geoagent.model.tokens import QUERY_TOKENS
 
@@ -157,6 +159,7 @@ def nano_config(tokenizer: PreTrainedTokenizerFast) -> GeoAgentConfig:
             "heads": 4,
             "feed_ratio": 2,
             "pixel_map": 96,
+            "refined_map": True,
             "place_map": 24,
             "mark_map": True,
             "shared_sight": True,
@@ -172,11 +175,14 @@ def nano_config(tokenizer: PreTrainedTokenizerFast) -> GeoAgentConfig:
             "tile": SIDE,
             "closer": 2.5,
         },
+        meaning={"classes": tuple(CLASSES)},
         answer={"max_new_tokens": 96, "singling": True},
     )
 
 
-def nano_processor(tokenizer: PreTrainedTokenizerFast, config: GeoAgentConfig) -> GeoAgentProcessor:
+def nano_processor(
+    tokenizer: PreTrainedTokenizerFast, config: GeoAgentConfig, words: WordMeanings
+) -> GeoAgentProcessor:
     """The stock image processors with the statistics of Qwen3-VL (0.5) and SAM2 (ImageNet's)."""
     vision = config.mllm_config.vision_config
     half = [0.5, 0.5, 0.5]
@@ -190,4 +196,4 @@ def nano_processor(tokenizer: PreTrainedTokenizerFast, config: GeoAgentConfig) -
     )
     side = config.image.sam
     sam = Sam2ImageProcessor(size={"height": side, "width": side}, mask_size={"height": side // 4, "width": side // 4})
-    return GeoAgentProcessor(tokenizer, images, sam, config.image, config.answer.query)
+    return GeoAgentProcessor(tokenizer, images, sam, config.image, config.answer.query, words)

@@ -23,6 +23,7 @@ from geoagent.model.description import mean_state
 from geoagent.model.grounding import Ascr, Grounding, TargetQueries
 from geoagent.model.instances import CoreHead
 from geoagent.model.marks import MarkMap
+from geoagent.model.meaning import QuestionMeaning
 from geoagent.model.modulation import Gmfe
 from geoagent.model.pixel_map import PixelMap
 from geoagent.model.prompting import Gpg, GroundedPrompts
@@ -135,11 +136,15 @@ class GeoAgentModel(PreTrainedModel):
         self.modulation = Gmfe(config.modulation, d, widths)
         drawn = config.prompting
         self.pixel_map = (
-            PixelMap(widths, drawn.pixel_map, config.text_width, drawn.place_map) if drawn.pixel_map else None
+            PixelMap(widths, drawn.pixel_map, config.text_width, drawn.place_map, refined=drawn.refined_map)
+            if drawn.pixel_map
+            else None
         )
         self.marks = MarkMap(config.text_width) if drawn.mark_map else None
         self.sight = SharedSight(drawn.pixel_map, config.text_width) if drawn.shared_sight else None
         self.cores = CoreHead(config.instances, widths[0])
+        known = config.meaning.classes
+        self.meaning = QuestionMeaning(config.text_width, len(known)) if known else None
         self.query_parts = switches.query_parts(config)
         self.interaction = switches.feature_interaction(config)
         self.compression = switches.token_compression(config)
@@ -178,8 +183,9 @@ class GeoAgentModel(PreTrainedModel):
 
     def encode_pixels(self, sam_pixels: Tensor) -> tuple[segmenter.SamFeatures, Tensor | None]:
         """SAM2's half of it: its features and, of a model with a pixel map, the vectors of their pixels."""
-        sam = self.interaction(segmenter.encode_images(self.sam, sam_pixels.to(self.sam.dtype)))
-        return sam, None if self.pixel_map is None else self.pixel_map.embed(sam)
+        sam_pixels = sam_pixels.to(self.sam.dtype)
+        sam = self.interaction(segmenter.encode_images(self.sam, sam_pixels))
+        return sam, None if self.pixel_map is None else self.pixel_map.embed(sam, sam_pixels)
 
     def encode_tokens(self, pixel_values: Tensor, grid_thw: Tensor, pixels: Tensor | None) -> language.VisionTokens:
         """The language model's half, which may see the pixel vectors as well."""

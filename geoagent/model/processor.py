@@ -13,12 +13,15 @@ import numpy as np
 import torch
 from torch import Tensor
 from transformers import AutoImageProcessor, AutoTokenizer, Sam2ImageProcessor
+from transformers.utils import cached_file
 
 from geoagent.model import tokens as marks
 from geoagent.model.configuration import GeoAgentConfig, ImageSizeConfig
+from geoagent.model.meaning import WordMeanings
 from geoagent.types import Pixels, Prompts
 
 SAM_FOLDER = "sam2"
+WORDS_FILE = "words.npz"
 _SENTINEL = "QUESTION-GOES-HERE"
 _CHAT = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": _SENTINEL}]}]
 
@@ -48,6 +51,7 @@ class GeoAgentProcessor:
         sam_processor: SAM2's.
         sizes: At which sizes they work.
         query: What asks for a mask, see `AnswerConfig`.
+        words: What words say of questions that name nothing.
     """
 
     def __init__(
@@ -57,12 +61,14 @@ class GeoAgentProcessor:
         sam_processor: Sam2ImageProcessor,
         sizes: ImageSizeConfig,
         query: str = "token",
+        words: WordMeanings | None = None,
     ) -> None:
         self.tokenizer = tokenizer
         self.image_processor = image_processor
         self.sam_processor = sam_processor
         self.sizes = sizes
         self.query = query
+        self.words = words
         self.ids = marks.add_query_tokens(tokenizer)
         chat = tokenizer.apply_chat_template(_CHAT, tokenize=False, add_generation_prompt=True)
         self._before, self._after = chat.split(_SENTINEL)
@@ -70,7 +76,13 @@ class GeoAgentProcessor:
     @classmethod
     def from_pretrained(cls, folder: str | Path, config: GeoAgentConfig) -> "GeoAgentProcessor":
         """Read what `save_pretrained` wrote."""
-        return cls.from_stock(str(folder), Sam2ImageProcessor.from_pretrained(folder, subfolder=SAM_FOLDER), config)
+        processor = cls.from_stock(
+            str(folder), Sam2ImageProcessor.from_pretrained(folder, subfolder=SAM_FOLDER), config
+        )
+        if config.meaning.classes:
+            counted = cached_file(str(folder), WORDS_FILE, _raise_exceptions_for_missing_entries=False)
+            processor.words = None if counted is None else WordMeanings.load(Path(counted))
+        return processor
 
     @classmethod
     def from_stock(cls, mllm: str, sam: Sam2ImageProcessor, config: GeoAgentConfig) -> "GeoAgentProcessor":
@@ -88,11 +100,15 @@ class GeoAgentProcessor:
         self.tokenizer.save_pretrained(folder)
         self.image_processor.save_pretrained(folder)
         self.sam_processor.save_pretrained(Path(folder) / SAM_FOLDER)
+        if self.words is not None:
+            self.words.save(Path(folder) / WORDS_FILE)
 
     def with_sizes(self, **sizes: Any) -> "GeoAgentProcessor":
         """The same at other image sizes: ``with_sizes(sam=512)``."""
         changed = replace(self.sizes, **sizes)
-        return GeoAgentProcessor(self.tokenizer, self.image_processor, self.sam_processor, changed, self.query)
+        return GeoAgentProcessor(
+            self.tokenizer, self.image_processor, self.sam_processor, changed, self.query, self.words
+        )
 
     # ------------------------------------------------------------------------------------------------------- images
 

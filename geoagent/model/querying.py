@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -110,6 +111,7 @@ class QueryGrounder:
                 marked_answer=self.processor.decode(answer.tokens.tolist()).strip(),
                 targets=tuple(t for t, item in zip(targets, found, strict=True) if item.request == i),
                 tokens=len(answer.tokens),
+                meant=self._meant(requests[i], answer),
                 warnings=() if answer.complete else ("the answer was cut off at the limit of tokens",),
             )
             for i, answer in enumerate(answers)
@@ -157,12 +159,22 @@ class QueryGrounder:
         return make(
             self.processor.ids,
             max_tokens=config.max_new_tokens,
-            max_targets=0 if described else 1 if pointed else config.max_targets,
+            max_targets=0 if described else 1 if pointed or request.noun else config.max_targets,
             max_phrase_tokens=config.max_phrase_tokens,
-            min_targets=1 if pointed else 0,
+            min_targets=1 if pointed or request.noun else 0,
             brief=request.brief or config.style == "brief",
             may_reject=not pointed,
+            phrase=self.processor.instruction_ids(request.noun),
         )
+
+    def _meant(self, request: Request, answer: language.WrittenAnswer) -> str:
+        """The class that a question most probably means, by what the language model made of it and by its words."""
+        head, words = self.model.meaning, self.processor.words
+        if head is None or words is None or request.prompts or request.phrase or request.noun:
+            return ""
+        by_state = head(answer.question_states[-1]).log_softmax(dim=-1).double().cpu().numpy()
+        weight = self.model.config.meaning.words
+        return words.classes[int(np.argmax(by_state + weight * words.scores(request.instruction)))]
 
     def _tell(self, hear: Callable[[str], None], tokens: list[int]) -> None:
         """The answer so far; a letter whose bytes are not all written yet is left out."""

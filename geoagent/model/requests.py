@@ -28,6 +28,8 @@ class Request:
     brief: bool = False
     phrase: str = ""
     """What the answer is about, where that is known already: all that is asked is whether it is there, and where."""
+    noun: str = ""
+    """What the answer is to name, in sentences of its own."""
     tell: Callable[[str], None] | None = None
     """Hears the answer so far, marks included, after each token; not called by ways that write no sentence."""
 
@@ -65,6 +67,8 @@ class Draft:
     marked_answer: str
     targets: tuple[DraftTarget, ...]
     tokens: int
+    meant: str = ""
+    """The known class that the question most probably means; nothing where the model has no opinion."""
     warnings: tuple[str, ...] = ()
 
 

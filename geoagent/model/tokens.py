@@ -116,6 +116,7 @@ class AnswerGrammar:
 
     Outside a phrase: words, ``<p>`` or the end. Inside: words, then ``</p>``. After ``</p>``: only ``<seg>`` or
     ``<rej>``. In ``brief`` style there are no words outside phrases. What was begun is finished within ``max_tokens``.
+    Where a ``phrase`` is given, every phrase is that one.
     """
 
     def __init__(
@@ -128,6 +129,7 @@ class AnswerGrammar:
         min_targets: int = 0,
         brief: bool = False,
         may_reject: bool = True,
+        phrase: Sequence[int] = (),
     ) -> None:
         self.ids = ids
         self.left = max_tokens
@@ -136,6 +138,7 @@ class AnswerGrammar:
         self.min_targets = min_targets
         self.brief = brief
         self.may_reject = may_reject
+        self.phrase = phrase
         self.targets = 0
         self.phrase_length = -1  # -1: outside a phrase
         self.deciding = False
@@ -149,6 +152,8 @@ class AnswerGrammar:
         """The only tokens that may follow, or None where `banned` says it shorter."""
         if self.deciding:
             return self.ids.decisions if self.may_reject else (self.ids.seg,)
+        if self.phrase_length >= 0 and self.phrase:
+            return (*self.phrase, self.ids.close)[self.phrase_length : self.phrase_length + 1]
         if self.phrase_length >= 0:
             over = self.phrase_length >= self.max_phrase_tokens or self.left <= _END_OF_PHRASE
             return (self.ids.close,) if over else None

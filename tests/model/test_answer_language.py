@@ -50,6 +50,16 @@ def after(*written, **rules):
 # --------------------------------------------------------------------------------------------------------------- rules
 
 
+def test_a_given_phrase_is_the_only_one_that_can_be_written():
+    given = {"phrase": (12, 10), "max_targets": 1, "min_targets": 1}
+    assert after(11, **given) == {*WORDS, OPEN}  # it is owed: no end before it
+    assert after(11, OPEN, **given) == {12}
+    assert after(11, OPEN, 12, **given) == {10}
+    assert after(11, OPEN, 12, 10, **given) == {CLOSE}
+    assert after(11, OPEN, 12, 10, CLOSE, **given) == {SEG, REJ}
+    assert after(11, OPEN, 12, 10, CLOSE, REJ, **given) == {*WORDS, END}
+
+
 @pytest.mark.parametrize(
     ("written", "expected"),
     [

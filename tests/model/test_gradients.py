@@ -116,9 +116,20 @@ def test_what_starts_at_zero_moves_first_and_lets_the_rest_move_after():
         {"prompting": {"dense": False, "query_map": False, "sparse_tokens": 1}},
         {"prompting": {"pixel_map": 24}},
         {"prompting": {"pixel_map": 24, "place_map": 16}},
+        {"prompting": {"pixel_map": 24, "refined_map": True}},
         {"modulation": {"levels": [0]}},
     ],
-    ids=["no bcmi", "no clsm", "no query map", "no dense", "sparse only", "pixel map", "place map", "one level"],
+    ids=[
+        "no bcmi",
+        "no clsm",
+        "no query map",
+        "no dense",
+        "sparse only",
+        "pixel map",
+        "place map",
+        "refined map",
+        "one level",
+    ],
 )
 def test_each_ablation_runs_and_trains(parts):
     model, processor = tiny_model(**parts)

@@ -28,6 +28,26 @@ def test_a_model_starts_as_it_would_without_one():
     assert torch.equal(*masks)
 
 
+def test_a_refinement_starts_as_nothing_and_then_sees_the_image_and_the_coarse_map():
+    mapped, processor = tiny_model(shaken=False, **PARTS)
+    refined, _ = tiny_model(shaken=False, prompting={**PARTS["prompting"], "refined_map": True})
+    refined.load_state_dict(mapped.state_dict(), strict=False)
+    pixels = inputs_of(processor).sam_pixels
+    with torch.no_grad():
+        (sam, plain), (_, same) = mapped.encode_pixels(pixels), refined.encode_pixels(pixels)
+        torch.testing.assert_close(same, plain)
+        embed = refined.pixel_map.embed
+        for layer in (embed.refine.add_edges, embed.refine.middle[-1], embed.refine.fine[-1]):
+            layer.weight.normal_()
+        changed = embed(sam, pixels)
+        assert not torch.allclose(changed, plain, atol=1e-3)
+        assert not torch.allclose(embed(sam, pixels.flip(-1)), changed, atol=1e-3)
+        sam.coarse.zero_()
+        assert not torch.allclose(embed(sam, pixels), changed, atol=1e-3)
+    with pytest.raises(ValueError, match="needs the image"):
+        embed(sam)
+
+
 def test_words_that_mean_a_class_get_the_map_of_the_class():
     model, processor = tiny_model(**PARTS)
     heads = AuxiliaryHeads(model.config, class_count=5)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from tiny import tiny_model
 
+from geoagent.data.class_maps import CLASS_NAMES
 from geoagent.data.folder import PlainFolderWriter
 from geoagent.types import LabelledTarget, Sample
 from train.config import LossConfig, ModelConfig, SourceConfig, StageConfig, TrainConfig
@@ -49,7 +50,7 @@ def write_squares(root: Path, images: int = 6) -> Path:
 
 def write_tiny_model(folder: Path, family: str = "qwen3_vl", *, tied: bool = True) -> Path:
     """A model folder that training can start from."""
-    model, processor = tiny_model(family, tied=tied)
+    model, processor = tiny_model(family, tied=tied, meaning={"classes": CLASS_NAMES})
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
     return folder
