@@ -18,7 +18,7 @@ from geoagent.data.instructions import phrasing
 
 Kind = Literal[
     "extreme", "central", "largest", "smallest", "region", "edge", "large", "small", "above", "below",
-    "beside", "near", "nearest", "on", "along", "within", "beyond", "between",
+    "beside", "near", "nearest", "on", "along", "within", "beyond", "between", "of",
 ]  # fmt: skip
 SINGLING: frozenset[Kind] = frozenset({"extreme", "central", "largest", "smallest", "nearest"})
 """Conditions that pick some of what all other conditions leave."""
@@ -39,7 +39,7 @@ class Condition:
     count: int = 1
     """How many objects a condition of `SINGLING` picks."""
     anchors: tuple["Query", ...] = ()
-    """What an object lies beside, near, within … of."""
+    """What an object lies beside, near, within … of, or is a part of."""
 
 
 @dataclass(frozen=True)
@@ -150,6 +150,7 @@ _SIDE = (
     r"|(?:upper|lower|top|bottom)(?:[- ](?:left|right))?|left|right"
 )
 _COLOURS = ("white", "beige", "grey", "gray", "black", "brown", "red", "orange", "yellow", "blue", "green")
+_SHORT_NAMES = sorted({n for name in CLASSES if CLASSES[name].part_of for n in phrasing.part_short_name(name)})
 _SLOTS = {
     "x": r"(?P<x>.+?)",
     "one": r"(?P<x>.+?)",
@@ -165,6 +166,8 @@ _SLOTS = {
     "them": "(?:it|them)",
     "count": rf"(?P<count>\d+|{'|'.join(_COUNTS)})",
     "length": r"(?P<unit>m|km|px)",
+    "parts": f"(?P<part>{'|'.join(_SHORT_NAMES)})",
+    "owner": r"(?P<owner>.+)",
 }
 _SIDES = ("left", "right", "top", "bottom", "north", "south", "west", "east")
 
@@ -226,8 +229,10 @@ def _wordings() -> tuple[_Wording, ...]:
     """Every way to describe some of a class, those with most fixed words first."""
     found: dict[str, _Wording] = {}
     weights: dict[str, int] = {}
-    for kind in ("instance", "position", "size", "relation", "attribute"):
+    for kind in ("instance", "position", "size", "relation", "attribute", "part"):
         for key in phrasing.keys(kind):
+            if (kind, key) == ("part", "all"):
+                continue  # other names of a class
             for text in (*phrasing.contents(kind)[key], *_FURTHER.get((kind, key), ())):
                 said = _bare(normal(text))
                 if said not in found:
@@ -308,6 +313,8 @@ def _noun_phrase(said: str, depth: int = 0) -> Query | None:
 
 def _described(wording: _Wording, found: re.Match[str], depth: int) -> Query | None:
     groups = found.groupdict()
+    if wording.kind == "part":
+        return _part(found.string, groups["part"], _noun_phrase(_bare(groups["owner"]), depth + 1))
     inner = _noun_phrase(_bare(groups["x"]), depth + 1)
     if inner is None:
         return None
@@ -325,6 +332,15 @@ def _described(wording: _Wording, found: re.Match[str], depth: int) -> Query | N
     if condition == Condition("central") and inner.phrase == inner.noun:
         condition = Condition("region", part="middle")  # "the ship in the middle" is one, "the ships" are some
     return inner if condition is None else replace(inner, conditions=(*inner.conditions, condition))
+
+
+def _part(said: str, short: str, owner: Query | None) -> Query | None:
+    """The parts of some objects by their short name: the wings of an airplane."""
+    for name, info in CLASSES.items():
+        if owner is not None and info.part_of == owner.class_name and short in phrasing.part_short_name(name):
+            of = (Condition("of", anchors=(owner,)),) if owner.conditions else ()
+            return Query(said, info.plural, name, of)
+    return None
 
 
 def _condition(wording: _Wording, groups: Mapping[str, str | None], anchors: tuple[Query, ...]) -> Condition | None:

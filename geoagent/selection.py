@@ -123,6 +123,7 @@ class Selection:
         self.objects, self.place, self.info = objects, place, place.info
         reach = _CLOSE * view_side * (self.info.gsd_m or 1.0)
         self._reach = min(reach, _NEAR_M) if is_measurable(self.info) else reach
+        self._step = 1.5 * (self.info.gsd_m or 1.0) if is_measurable(self.info) else 1.5
         self.remarks: list[str] = []
 
     def choose(self, query: Query) -> Chosen:
@@ -154,6 +155,7 @@ class Selection:
             "beyond": lambda o, c, k: self._gaps(o, c, k) > self._metres(k),
             "on": self._on,
             "between": self._between,
+            "of": lambda o, c, k: self._gaps(o, c, k) <= self._step,
         }
         return judges[condition.kind](objects, chosen, condition)
 
@@ -248,8 +250,7 @@ class Selection:
         anchors, _ = others.shapes_of(which)
         if not len(anchors):
             return np.zeros(len(chosen), dtype=np.bool_)
-        step = 1.5 * (self.info.gsd_m or 1.0) if is_measurable(self.info) else 1.5
-        lines = shapely.boundary(shapely.buffer(objects.outlines_of(chosen), step))
+        lines = shapely.boundary(shapely.buffer(objects.outlines_of(chosen), self._step))
         line, anchor = shapely.STRtree(anchors).query(lines, predicate="intersects")
         covered = np.zeros(len(chosen))
         np.add.at(covered, line, shapely.length(shapely.intersection(lines[line], anchors[anchor])))

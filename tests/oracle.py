@@ -18,7 +18,7 @@ from geoagent.model.requests import Draft, DraftObject, DraftTarget, Request
 from geoagent.predictor import Predictor
 from geoagent.types import Mask, Pixels
 
-CLASSES = {"storage tanks": 200, "ships": 150, "rivers": 100, "buildings": 60, "cars": 40}
+CLASSES = {"storage tanks": 200, "ships": 150, "rivers": 100, "buildings": 60, "cars": 40, "tank roofs": 220}
 """Red value of each noun."""
 GROUND = 10
 SURE = 12.0

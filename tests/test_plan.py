@@ -60,6 +60,28 @@ def test_conditions_on_two_classes(question: str, kind: str, anchor: str, amount
     assert condition.amount == amount
 
 
+@pytest.mark.parametrize(
+    ("question", "noun", "owner"),
+    [
+        ("the wings of the largest airplane", "airplane wings", "airplanes"),
+        ("mark the roof of the largest storage tank", "tank roofs", "storage tanks"),
+        ("blades of the westernmost wind turbine", "turbine blades", "wind turbines"),
+        ("the solar panels on the smallest building", "roof panels", "buildings"),
+    ],
+)
+def test_parts_are_those_of_some_objects(question: str, noun: str, owner: str) -> None:
+    query = only(question)
+    (condition,) = query.conditions
+    assert (query.noun, condition.kind) == (noun, "of")
+    (whole,) = condition.anchors
+    assert whole.noun == owner and whole.conditions
+
+
+def test_parts_of_all_objects_are_a_class_and_of_something_else_nothing() -> None:
+    assert only("the decks of the ships") == Query("decks of the ships", "ship decks", "ship deck")
+    assert plan_question("the wings of the largest ship") == ()
+
+
 def test_conditions_nest() -> None:
     query = only("the ships near the largest crane in the left half")
     assert query.noun == "ships"

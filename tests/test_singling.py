@@ -65,6 +65,17 @@ def test_what_a_phrase_singles_out_is_measured(harbour, phrase, meant):
     assert sum(one.area for one in target.instances) == target.pixel_count
 
 
+def test_parts_are_those_of_the_whole_that_is_meant():
+    pixels = blank(100, 100)
+    for number, (x0, size) in enumerate(((10, 20), (50, 40))):
+        paint_box(pixels, "storage tanks", x0, 20, x0 + size, 20 + size, number=number)
+        paint_box(pixels, "tank roofs", x0 + 4, 24, x0 + size - 4, 16 + size, number=number)
+    for which, corner, side in (("largest", 54, 32), ("smallest", 14, 12)):
+        prediction, _ = ask(pixels, f"roof of the {which} storage tank")
+        mask = prediction.targets[0].mask
+        assert mask.sum() == side**2 and mask[24 : 24 + side, corner : corner + side].all()
+
+
 def test_only_models_that_want_it_measure(harbour):
     prediction, oracle = ask(harbour, "the largest ship", singling=False)
     assert ships_in(prediction.targets[0]) == set(SHIPS)
