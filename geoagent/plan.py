@@ -150,7 +150,6 @@ _SIDE = (
     r"|(?:upper|lower|top|bottom)(?:[- ](?:left|right))?|left|right"
 )
 _COLOURS = ("white", "beige", "grey", "gray", "black", "brown", "red", "orange", "yellow", "blue", "green")
-_SHORT_NAMES = sorted({n for name in CLASSES if CLASSES[name].part_of for n in phrasing.part_short_name(name)})
 _SLOTS = {
     "x": r"(?P<x>.+?)",
     "one": r"(?P<x>.+?)",
@@ -166,7 +165,7 @@ _SLOTS = {
     "them": "(?:it|them)",
     "count": rf"(?P<count>\d+|{'|'.join(_COUNTS)})",
     "length": r"(?P<unit>m|km|px)",
-    "parts": f"(?P<part>{'|'.join(_SHORT_NAMES)})",
+    "parts": r"(?P<part>[a-z ]+)",
     "owner": r"(?P<owner>.+)",
 }
 _SIDES = ("left", "right", "top", "bottom", "north", "south", "west", "east")
@@ -226,7 +225,7 @@ class _Wording:
 
 @cache
 def _wordings() -> tuple[_Wording, ...]:
-    """Every way to describe some of a class, those with most fixed words first."""
+    """Every way to describe some of a class, those with most fixed words first; parts come last."""
     found: dict[str, _Wording] = {}
     weights: dict[str, int] = {}
     for kind in ("instance", "position", "size", "relation", "attribute", "part"):
@@ -238,7 +237,9 @@ def _wordings() -> tuple[_Wording, ...]:
                 if said not in found:
                     found[said] = _Wording(kind, key, _compiled(said))
                     weights[said] = len(re.sub(r"\{\w+\}", "", said))
-    return tuple(found[said] for said in sorted(found, key=lambda said: (-weights[said], said)))
+    return tuple(
+        found[said] for said in sorted(found, key=lambda said: (found[said].kind == "part", -weights[said], said))
+    )
 
 
 @cache
@@ -291,7 +292,7 @@ def _list(said: str) -> tuple[Query, ...]:
     known = [query for query in queries if query is not None]
     if known[-1].conditions and not any(query.conditions for query in known[:-1]):
         # "ships and cranes in the left half" means both; a superlative in front belongs to its own noun.
-        shared = tuple(c for c in known[-1].conditions if c.kind not in SINGLING | {"large", "small"})
+        shared = tuple(c for c in known[-1].conditions if c.kind not in SINGLING | {"large", "small", "of"})
         known = [replace(query, conditions=query.conditions or shared) for query in known]
     return tuple(known)
 
@@ -303,11 +304,24 @@ def _noun_phrase(said: str, depth: int = 0) -> Query | None:
         return Query(said, *named)
     if depth == _DEPTH:
         return None
+    part = _part_of_one(said, depth)
+    if part is not None:
+        return part
     for wording in _wordings():
         found = wording.pattern.fullmatch(said)
         query = None if found is None else _described(wording, found, depth)
         if query is not None:
             return replace(query, phrase=said)
+    return None
+
+
+def _part_of_one(said: str, depth: int) -> Query | None:
+    """Parts of what is singled out: the roof of the tank nearest to the river, which is not the nearest roof."""
+    for wording in _wordings():
+        found = wording.pattern.fullmatch(said) if wording.kind == "part" else None
+        query = None if found is None else _described(wording, found, depth)
+        if query is not None and query.conditions:
+            return query
     return None
 
 
@@ -337,9 +351,12 @@ def _described(wording: _Wording, found: re.Match[str], depth: int) -> Query | N
 def _part(said: str, short: str, owner: Query | None) -> Query | None:
     """The parts of some objects by their short name: the wings of an airplane."""
     for name, info in CLASSES.items():
-        if owner is not None and info.part_of == owner.class_name and short in phrasing.part_short_name(name):
-            of = (Condition("of", anchors=(owner,)),) if owner.conditions else ()
-            return Query(said, info.plural, name, of)
+        if owner is None or info.part_of != owner.class_name or short not in phrasing.part_short_name(name):
+            continue
+        if owner.conditions:
+            return Query(said, info.plural, name, (Condition("of", anchors=(owner,)),))
+        # Of a white airplane, nobody knows which wings they are: that is left to who sees the picture.
+        return Query(said, info.plural, name) if class_of(owner.noun) else None
     return None
 
 
@@ -385,10 +402,28 @@ def _number_of(word: str | None) -> int:
     return 1 if not word else _COUNTS.get(word) or max(1, int(word))
 
 
+def class_of(noun: str) -> str | None:
+    """The class that a noun is a name of, without anything said of it."""
+    named = _class_noun(_bare(normal(noun)))
+    return None if named is None else named[1]
+
+
 def names_in(text: str) -> set[str]:
     """The classes that a text names, in whatever form."""
-    said = f" {normal(text)} "
-    return {name for form, (_, name) in _nouns().items() if f" {form} " in said}
+    said = f" {_letters(text)} "
+    return {name for form, name in _forms() if f" {form} " in said}
+
+
+def _letters(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", " ", text.lower()).strip()
+
+
+@cache
+def _forms() -> tuple[tuple[str, str], ...]:
+    """All that classes are called, singular and plural, with the class."""
+    forms = [(_letters(form), name) for form, (_, name) in _nouns().items()]
+    aliases = [(_letters(alias), name) for name, info in CLASSES.items() for alias in info.aliases]
+    return (*forms, *aliases, *((f"{alias}s", name) for alias, name in aliases))
 
 
 @cache

@@ -182,13 +182,18 @@ class Predictor:
         return [replace(prediction, seconds=seconds) for prediction in predictions]
 
     def _answers(self, requests: Sequence[Request]) -> list[Draft]:
-        """Drafts; those that name something else than their question most probably means are written once more."""
-        drafts = self.grounder.answer(requests)
-        nouns = {i: noun for i, noun in enumerate(map(noun_meant, requests, drafts)) if noun}
+        """Drafts; those that name something else than their question most probably means are written once more.
+
+        An answer that somebody hears is read briefly and in silence first: no word of it is ever taken back.
+        """
+        heard = bool(self.model.config.meaning.classes) and any(r.tell for r in requests)
+        first = [replace(r, brief=True, tell=None) for r in requests] if heard else requests
+        drafts = self.grounder.answer(first)
+        nouns = {i: noun for i, noun in enumerate(map(noun_meant, requests, drafts)) if noun or heard}
         if nouns:
             again = self.grounder.answer([replace(requests[i], noun=noun) for i, noun in nouns.items()])
             for i, draft in zip(nouns, again, strict=True):
-                drafts[i] = draft
+                drafts[i] = replace(draft, tokens=drafts[i].tokens + draft.tokens)
         return drafts
 
     def _singled_out(self, session: "SceneSession", prediction: Prediction) -> Prediction:

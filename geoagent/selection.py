@@ -155,7 +155,7 @@ class Selection:
             "beyond": lambda o, c, k: self._gaps(o, c, k) > self._metres(k),
             "on": self._on,
             "between": self._between,
-            "of": lambda o, c, k: self._gaps(o, c, k) <= self._step,
+            "of": self._of,
         }
         return judges[condition.kind](objects, chosen, condition)
 
@@ -234,8 +234,17 @@ class Selection:
 
     def _gaps(self, objects: SceneObjects, chosen: Chosen, condition: Condition) -> Floats:
         """[n] distance from edge to edge to the closest anchor; infinite where there is none."""
-        gaps = np.full(len(chosen), np.inf)
+        return self._between_edges(objects, chosen, *self._anchor(condition.anchors[0]))
+
+    def _of(self, objects: SceneObjects, chosen: Chosen, condition: Condition) -> NDArray[np.bool_]:
+        """Parts that touch a whole which is meant, and no other one more closely."""
         others, which = self._anchor(condition.anchors[0])
+        rest = np.setdiff1d(np.arange(len(others), dtype=np.intp), which)
+        gaps = self._between_edges(objects, chosen, others, which)
+        return np.asarray((gaps <= self._step) & (gaps <= self._between_edges(objects, chosen, others, rest)))
+
+    def _between_edges(self, objects: SceneObjects, chosen: Chosen, others: SceneObjects, which: Chosen) -> Floats:
+        gaps = np.full(len(chosen), np.inf)
         anchors, _ = others.shapes_of(which)
         pieces, owners = objects.shapes_of(chosen)
         if len(anchors) and len(pieces):

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from geoagent.model.configuration import AnswerConfig, ImageSizeConfig, InstanceConfig, ScoreConfig
+from geoagent.model.configuration import AnswerConfig, ImageSizeConfig, InstanceConfig, MeaningConfig, ScoreConfig
 from geoagent.model.requests import Draft, DraftObject, DraftTarget, Request
 from geoagent.predictor import Predictor
 from geoagent.types import Mask, Pixels
@@ -78,6 +78,7 @@ class Oracle:
             image=ImageSizeConfig(sam=self.side),
             score=ScoreConfig(),
             instances=InstanceConfig(),
+            meaning=MeaningConfig(classes=(self.meant,) if self.meant else ()),
             trained=True,
         )
         self.model: Any = SimpleNamespace(config=config)
@@ -100,6 +101,8 @@ class Oracle:
         said = [request.noun] if request.noun else named or self.overview_phrases
         targets = tuple(self._target(phrase, request.encoded) for phrase in said)
         marked = " ".join(f"<p>{t.phrase}</p>{'<seg>' if t.score > 0.5 else '<rej>'}" for t in targets)
+        if request.tell is not None:
+            request.tell(marked)
         return Draft(marked_answer=marked or "Hello there.", targets=targets, tokens=3, meant=self.meant)
 
     def _target(self, phrase: str, pixels: Pixels) -> DraftTarget:

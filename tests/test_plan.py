@@ -67,6 +67,8 @@ def test_conditions_on_two_classes(question: str, kind: str, anchor: str, amount
         ("mark the roof of the largest storage tank", "tank roofs", "storage tanks"),
         ("blades of the westernmost wind turbine", "turbine blades", "wind turbines"),
         ("the solar panels on the smallest building", "roof panels", "buildings"),
+        ("the wings of the airplane nearest to the runway", "airplane wings", "airplanes"),
+        ("the wings of the largest airplane in the left half", "airplane wings", "airplanes"),
     ],
 )
 def test_parts_are_those_of_some_objects(question: str, noun: str, owner: str) -> None:
@@ -80,6 +82,12 @@ def test_parts_are_those_of_some_objects(question: str, noun: str, owner: str) -
 def test_parts_of_all_objects_are_a_class_and_of_something_else_nothing() -> None:
     assert only("the decks of the ships") == Query("decks of the ships", "ship decks", "ship deck")
     assert plan_question("the wings of the largest ship") == ()
+    assert plan_question("the wings of the white airplane") == ()
+
+
+def test_a_part_of_one_thing_says_nothing_of_what_is_named_beside_it() -> None:
+    ships, wings = plan_question("the ships and the wings of the largest airplane")
+    assert ships.conditions == () and wings.conditions[0].kind == "of"
 
 
 def test_conditions_nest() -> None:

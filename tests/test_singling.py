@@ -76,6 +76,20 @@ def test_parts_are_those_of_the_whole_that_is_meant():
         assert mask.sum() == side**2 and mask[24 : 24 + side, corner : corner + side].all()
 
 
+def test_a_part_belongs_to_the_closer_of_two_wholes_that_touch():
+    pixels = blank(60, 100)
+    for number, (x0, x1) in enumerate(((10, 50), (50, 70))):
+        paint_box(pixels, "storage tanks", x0, 10, x1, 40, number=number)
+        paint_box(pixels, "tank roofs", x0 + 1, 12, x1 - 1, 38, number=number)
+    predictor, _ = oracle_predictor(
+        overview_phrases=["roof of the largest storage tank"], singling=True, tells_apart=True
+    )
+    info = ImageInfo(width=100, height=60)
+    prediction = predictor.open(Raster(pixels=pixels, valid=None, info=info)).ask("What do you see?")
+    mask = prediction.targets[0].mask
+    assert mask.sum() == 38 * 26 and not mask[:, 50:].any()
+
+
 def test_only_models_that_want_it_measure(harbour):
     prediction, oracle = ask(harbour, "the largest ship", singling=False)
     assert ships_in(prediction.targets[0]) == set(SHIPS)

@@ -38,7 +38,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path, help="folder of a model whose configuration names classes")
     folder = parser.parse_args(argv).model
-    WordMeanings.learn(known_texts(GeoAgentConfig.from_pretrained(folder).meaning.classes)).save(folder / WORDS_FILE)
+    classes = GeoAgentConfig.from_pretrained(folder).meaning.classes
+    if not classes:
+        parser.error(f"the configuration of {folder} names no classes (meaning.classes): it has no use for words")
+    WordMeanings.learn(known_texts(classes)).save(folder / WORDS_FILE)
 
 
 if __name__ == "__main__":

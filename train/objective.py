@@ -85,7 +85,7 @@ class TrainedModule(nn.Module):
     def __init__(self, model: GeoAgentModel, *, auxiliary: bool) -> None:
         super().__init__()
         self.model = model
-        if model.config.meaning.classes not in ((), CLASS_NAMES):
+        if model.config.meaning.classes and model.config.meaning.classes != CLASS_NAMES:
             raise ValueError("meaning.classes must be the table of classes, whose questions are trained on")
         self.heads = AuxiliaryHeads(model.config, len(CLASS_NAMES)) if auxiliary else None
 

@@ -37,6 +37,10 @@ def build_start(config: TrainConfig, precision: str = "no") -> Start:
         checkpoint.freeze(model, base.trained)
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise GeoAgentError(f"{config.name}: model.trained names no parameter: {', '.join(base.trained)}")
+    if base.scratch and model.meaning is not None and not config.loss.asked:
+        raise GeoAgentError(
+            f"{config.name}: loss.asked 0 leaves what questions mean to chance: set meaning.classes to []"
+        )
     if config.loss.spatial and not model.config.switches.spatial_layers:
         raise GeoAgentError(f"{config.name}: loss.spatial needs the layers to supervise: set switches.spatial_layers")
     if config.gradient_checkpointing:

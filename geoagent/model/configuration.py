@@ -123,8 +123,11 @@ class MeaningConfig:
 
     classes: tuple[str, ...] = ()
     """Those it knows, canonical names; empty: off."""
-    words: float = 0.6
-    """What its words count beside the language model's log-probability."""
+    word_weight: float = 0.6
+    """What the score of its words counts beside the language model's log-probability."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "classes", tuple(self.classes))  # a list, from a configuration file
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,8 +22,9 @@ from torch import Tensor, nn
 _PART = 4
 """Letters of the parts of words that count besides whole words."""
 _SMOOTH = 0.05
+"""Uses of each piece for each class that nobody has counted."""
 _COMMON = 10.0
-"""How often a piece is known before it counts half."""
+"""Uses of a piece from which on it counts half."""
 
 
 class QuestionMeaning(nn.Module):
@@ -55,7 +56,7 @@ class WordMeanings:
         rows: dict[str, int] = {}
         cells: list[tuple[int, int, int]] = []
         for number, texts in enumerate(known.values()):
-            counter = Counter(piece for text in texts for piece in pieces(text))
+            counter = Counter(piece for text in texts for piece in sorted(pieces(text)))
             cells += [(rows.setdefault(piece, len(rows)), number, count) for piece, count in counter.items()]
         row, column, count = np.array(cells, dtype=np.int64).reshape(-1, 3).T
         counts = csr_matrix((count.astype(np.uint16), (row, column)), shape=(len(rows), len(known)))

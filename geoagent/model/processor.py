@@ -18,7 +18,7 @@ from transformers.utils import cached_file
 from geoagent.model import tokens as marks
 from geoagent.model.configuration import GeoAgentConfig, ImageSizeConfig
 from geoagent.model.meaning import WordMeanings
-from geoagent.types import Pixels, Prompts
+from geoagent.types import GeoAgentError, Pixels, Prompts
 
 SAM_FOLDER = "sam2"
 WORDS_FILE = "words.npz"
@@ -80,8 +80,7 @@ class GeoAgentProcessor:
             str(folder), Sam2ImageProcessor.from_pretrained(folder, subfolder=SAM_FOLDER), config
         )
         if config.meaning.classes:
-            counted = cached_file(str(folder), WORDS_FILE, _raise_exceptions_for_missing_entries=False)
-            processor.words = None if counted is None else WordMeanings.load(Path(counted))
+            processor.words = _read_words(str(folder), config.meaning.classes)
         return processor
 
     @classmethod
@@ -167,6 +166,18 @@ class GeoAgentProcessor:
         """Tokens as text, marks included."""
         text: str = self.tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
         return text
+
+
+def _read_words(folder: str, classes: tuple[str, ...]) -> WordMeanings | None:
+    """What words mean to a checkpoint; nothing where it has no file of that."""
+    try:
+        path = cached_file(folder, WORDS_FILE)
+    except OSError:
+        return None
+    words = WordMeanings.load(Path(path))
+    if words.classes != classes:
+        raise GeoAgentError(f"{path} counts words of other classes than the model knows: run tools.learn_words on it")
+    return words
 
 
 def describe_prompts(prompts: Prompts, size: tuple[int, int]) -> str:

@@ -153,28 +153,31 @@ class QueryGrounder:
         config = self.model.config.answer
         described = config.query == "description"
         pointed = bool(request.prompts) and not described
+        named = bool(request.noun) and not described
         make: Callable[..., AnswerGrammar] = AnswerGrammar
         if request.tell is not None:
             make = partial(_ToldGrammar, partial(self._tell, request.tell))
         return make(
             self.processor.ids,
             max_tokens=config.max_new_tokens,
-            max_targets=0 if described else 1 if pointed or request.noun else config.max_targets,
+            max_targets=0 if described else 1 if pointed or named else config.max_targets,
             max_phrase_tokens=config.max_phrase_tokens,
-            min_targets=1 if pointed or request.noun else 0,
+            min_targets=1 if pointed or named else 0,
             brief=request.brief or config.style == "brief",
             may_reject=not pointed,
-            phrase=self.processor.instruction_ids(request.noun),
+            phrase=self.processor.instruction_ids(request.noun) if named else (),
         )
 
     def _meant(self, request: Request, answer: language.WrittenAnswer) -> str:
         """The class that a question most probably means, by what the language model made of it and by its words."""
-        head, words = self.model.meaning, self.processor.words
-        if head is None or words is None or request.prompts or request.phrase or request.noun:
+        head, words, config = self.model.meaning, self.processor.words, self.model.config
+        if head is None or words is None or config.answer.query != "token":
             return ""
-        by_state = head(answer.question_states[-1]).log_softmax(dim=-1).double().cpu().numpy()
-        weight = self.model.config.meaning.words
-        return words.classes[int(np.argmax(by_state + weight * words.scores(request.instruction)))]
+        by_words = words.scores(request.instruction)
+        if request.prompts or request.phrase or request.noun or not by_words.any():
+            return ""
+        by_state = head(answer.question_states[-1]).double().log_softmax(dim=-1).cpu().numpy()
+        return words.classes[int(np.argmax(by_state + config.meaning.word_weight * by_words))]
 
     def _tell(self, hear: Callable[[str], None], tokens: list[int]) -> None:
         """The answer so far; a letter whose bytes are not all written yet is left out."""

@@ -134,7 +134,7 @@ class AnswerGrammar:
         self.ids = ids
         self.left = max_tokens
         self.max_targets = max_targets
-        self.max_phrase_tokens = max_phrase_tokens
+        self.max_phrase_tokens = max(max_phrase_tokens, len(phrase))
         self.min_targets = min_targets
         self.brief = brief
         self.may_reject = may_reject

@@ -58,6 +58,8 @@ def test_a_given_phrase_is_the_only_one_that_can_be_written():
     assert after(11, OPEN, 12, 10, **given) == {CLOSE}
     assert after(11, OPEN, 12, 10, CLOSE, **given) == {SEG, REJ}
     assert after(11, OPEN, 12, 10, CLOSE, REJ, **given) == {*WORDS, END}
+    long = {**given, "phrase": (10, 11, 12, 10, 11, 12, 10), "max_tokens": 12}
+    assert after(11, **long) == {OPEN}  # room for all of it is kept
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """What words say of a question that names nothing, counted on what is known to be said of each class."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from geoagent.model.meaning import WordMeanings, pieces
 from geoagent.model.processor import GeoAgentProcessor
 from geoagent.model.querying import QueryGrounder
 from geoagent.model.requests import Request
-from geoagent.types import Prompts
+from geoagent.types import GeoAgentError, Prompts
 
 KNOWN = {
     "storage tank": ["Where is fuel kept?", "What holds crude oil?", "Where does the refinery store its petrol?"],
@@ -64,6 +66,9 @@ def test_a_model_brings_its_words_along(words, tmp_path):
     processor.save_pretrained(tmp_path)
     again = GeoAgentProcessor.from_pretrained(tmp_path, model.config)
     assert again.words.classes == again.with_sizes(sam=64).words.classes == words.classes
+    other = model.config.with_parts(meaning={"classes": ("ship", "road", "storage tank")})
+    with pytest.raises(GeoAgentError, match="other classes"):
+        GeoAgentProcessor.from_pretrained(tmp_path, other)
     (tmp_path / "words.npz").unlink()
     assert GeoAgentProcessor.from_pretrained(tmp_path, model.config).words is None
 
@@ -83,6 +88,7 @@ def test_state_and_words_decide_together(words):
         assert grounder.answer([fuel])[0].meant == "storage tank"
         head.bias[2] = 100.0
         assert grounder.answer([fuel])[0].meant == "road"
+        assert grounder.answer([replace(fuel, instruction="Quo vadis")])[0].meant == ""  # words know nothing of it
     pointed = Request(encoded, (64, 64), "this", Prompts(points=((3.0, 3.0, True),)))
     assert grounder.answer([pointed])[0].meant == ""
 
