@@ -21,7 +21,7 @@ from rasterio.transform import from_origin
 import geoagent.cli as cli
 from geoagent import demo
 from geoagent.cli import parsing, words
-from geoagent.model.configuration import AnswerConfig
+from geoagent.model.configuration import AnswerConfig, MeaningConfig
 
 HEIGHT, WIDTH = 60, 80
 TANKS = ((10, 10, 20, 20), (40, 10, 55, 25))
@@ -36,7 +36,7 @@ class Scripted:
     def __init__(self):
         score = SimpleNamespace(threshold=0.5)
         image = SimpleNamespace(max_aspect=3.0, closer=0.0)
-        config = SimpleNamespace(trained=True, score=score, image=image, answer=AnswerConfig())
+        config = SimpleNamespace(trained=True, score=score, image=image, answer=AnswerConfig(), meaning=MeaningConfig())
         self.model = SimpleNamespace(config=config)
         self.encoded = 0
         self.requests = []

@@ -8,7 +8,7 @@ import pytest
 import torch
 from tiny import picture, sample, tiny_model
 
-from geoagent.config import set_value
+from geoagent.config import set_value, to_mapping
 from geoagent.data.collate import collate
 from geoagent.model import checkpoint
 from geoagent.model.configuration import GeoAgentConfig, SwitchConfig
@@ -197,12 +197,15 @@ def test_stock_models_get_parts_that_are_ready_to_train(stock_folders):
 def test_the_settings_in_the_documentation_work():
     """Each backquoted ``stage.field=value`` is a setting of the model, or of the loss, and each row can be built."""
     text = (Path(__file__).parents[2] / "docs" / "ablations.md").read_text()
-    rows = re.findall(r"^\|[^|]*\|.*?`((?:grounding|modulation|prompting|switches|answer)\.[^`]*)`", text, re.MULTILINE)
-    assert len(rows) == 18
+    rows = re.findall(
+        r"^\|[^|]*\|.*?`((?:grounding|modulation|prompting|meaning|switches|answer)\.[^`]*)`", text, re.MULTILINE
+    )
+    assert len(rows) == 20
     for row in rows:
         parts = {}
         for setting in row.split():
             set_value(parts, setting)
         config = GeoAgentConfig().with_parts(**parts)
         for stage, values in parts.items():
-            assert all(getattr(getattr(config, stage), name) == value for name, value in values.items())
+            taken = to_mapping(getattr(config, stage))
+            assert {name: taken[name] for name in values} == values
