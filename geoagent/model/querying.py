@@ -171,10 +171,11 @@ class QueryGrounder:
     def _meant(self, request: Request, answer: language.WrittenAnswer) -> str:
         """The class that a question most probably means, by what the language model made of it and by its words."""
         head, words, config = self.model.meaning, self.processor.words, self.model.config
-        if head is None or words is None or config.answer.query != "token":
+        known = request.prompts or request.phrase or request.noun  # as on every tile of a large image
+        if head is None or words is None or known or config.answer.query != "token":
             return ""
         by_words = words.scores(request.instruction)
-        if request.prompts or request.phrase or request.noun or not by_words.any():
+        if not by_words.any():
             return ""
         by_state = head(answer.question_states[-1]).double().log_softmax(dim=-1).cpu().numpy()
         return words.classes[int(np.argmax(by_state + config.meaning.word_weight * by_words))]
