@@ -12,15 +12,16 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Literal
 
+from geoagent import colours
 from geoagent.data import knowledge
 from geoagent.data.classes import CLASSES, find_canonical
 from geoagent.data.instructions import phrasing
 
 Kind = Literal[
     "extreme", "central", "largest", "smallest", "region", "edge", "large", "small", "above", "below",
-    "beside", "near", "nearest", "on", "along", "within", "beyond", "between", "of",
+    "beside", "near", "nearest", "on", "along", "within", "beyond", "between", "of", "colour", "only",
 ]  # fmt: skip
-SINGLING: frozenset[Kind] = frozenset({"extreme", "central", "largest", "smallest", "nearest"})
+SINGLING: frozenset[Kind] = frozenset({"extreme", "central", "largest", "smallest", "nearest", "only"})
 """Conditions that pick some of what all other conditions leave."""
 
 
@@ -30,7 +31,7 @@ class Condition:
 
     kind: Kind
     side: str = ""
-    """``left``, ``upper``, ``north-east`` …: of the image, or of the anchor."""
+    """``left``, ``upper``, ``north-east`` …: of the image, or of the anchor. Of colours, their name."""
     part: str = ""
     """For regions: ``half``, ``third``, ``quarter`` or ``middle``."""
     amount: float = 0.0
@@ -53,6 +54,17 @@ class Query:
     class_name: str | None = None
     """Canonical class, where it is a known one."""
     conditions: tuple[Condition, ...] = ()
+
+    def as_seen(self) -> "Query":
+        """The query for looks that tell colours by themselves, and where all that is found is the only one."""
+        kept = []
+        for condition in self.conditions:
+            anchors = tuple(anchor.as_seen() for anchor in condition.anchors)
+            parts_of_any = condition.kind == "of" and not anchors[0].conditions and class_of(anchors[0].noun)
+            if condition.kind not in ("colour", "only") and not parts_of_any:
+                kept.append(replace(condition, anchors=anchors))
+        painted = (condition.side for condition in self.conditions if condition.kind == "colour")
+        return replace(self, noun=" ".join((*painted, self.noun)), conditions=tuple(kept))
 
     def nouns(self) -> Iterator[tuple[str, str | None]]:
         """Everything that tiles have to be asked for, with its class."""
@@ -88,8 +100,9 @@ def plan_question(text: str) -> tuple[Query, ...]:
 
 def plan_phrase(phrase: str) -> Query:
     """What a phrase of an answer asks for. One that cannot be parted is asked for as it is."""
-    said = _bare(normal(phrase))
-    return _noun_phrase(said) or Query(phrase=said or phrase, noun=said or phrase)
+    said = normal(phrase)
+    bare = _bare(said) or phrase
+    return _meant(said) or Query(phrase=bare, noun=bare)
 
 
 def question_for(noun: str) -> str:
@@ -138,6 +151,9 @@ _LEADING = re.compile(
 )
 
 
+_ONLY = re.compile(r"^the (?:only|single|one|lone|sole) ")
+
+
 def _bare(said: str) -> str:
     """Without determiners: what a noun phrase is about."""
     return _LEADING.sub("", said).strip(" ,")
@@ -149,7 +165,6 @@ _SIDE = (
     r"(?:north|south)(?:[- ]?(?:east|west))?(?:ern)?|(?:east|west)(?:ern)?"
     r"|(?:upper|lower|top|bottom)(?:[- ](?:left|right))?|left|right"
 )
-_COLOURS = ("white", "beige", "grey", "gray", "black", "brown", "red", "orange", "yellow", "blue", "green")
 _SLOTS = {
     "x": r"(?P<x>.+?)",
     "one": r"(?P<x>.+?)",
@@ -158,7 +173,7 @@ _SLOTS = {
     "side": rf"(?P<side>{_SIDE})",
     "n": rf"(?P<n>{_NUMBER})",
     "unit": r"(?P<unit>m2|km2|ha|px)",
-    "colour": f"(?:{'|'.join(_COLOURS)})",
+    "colour": f"(?P<colour>{'|'.join(colours.NAMES)})",
     "heading": "(?:(?:north|south)[- ]?(?:east|west)?|east|west|up|down|left|right)",
     "are": "(?:is|are)",
     "do": "(?:do|does)",
@@ -282,11 +297,11 @@ _DEPTH = 4
 
 def _list(said: str) -> tuple[Query, ...]:
     """One noun phrase, or several joined by commas and "and"; nothing where one of them is not understood."""
-    whole = _noun_phrase(_bare(said))
+    whole = _meant(said)
     if whole is not None:
         return (whole,)
     parts = [part for part in _SPLIT.split(said) if part]
-    queries = [_noun_phrase(_bare(part)) for part in parts]
+    queries = [_meant(part) for part in parts]
     if len(parts) < 2 or any(query is None for query in queries):
         return ()
     known = [query for query in queries if query is not None]
@@ -295,6 +310,14 @@ def _list(said: str) -> tuple[Query, ...]:
         shared = tuple(c for c in known[-1].conditions if c.kind not in SINGLING | {"large", "small", "of"})
         known = [replace(query, conditions=query.conditions or shared) for query in known]
     return tuple(known)
+
+
+def _meant(said: str, depth: int = 0) -> Query | None:
+    """A noun phrase with its determiner, which may say that there is but one."""
+    query = _noun_phrase(_bare(said), depth)
+    if query is None or not _ONLY.match(said):
+        return query
+    return replace(query, conditions=(*query.conditions, Condition("only")))
 
 
 def _noun_phrase(said: str, depth: int = 0) -> Query | None:
@@ -328,17 +351,17 @@ def _part_of_one(said: str, depth: int) -> Query | None:
 def _described(wording: _Wording, found: re.Match[str], depth: int) -> Query | None:
     groups = found.groupdict()
     if wording.kind == "part":
-        return _part(found.string, groups["part"], _noun_phrase(_bare(groups["owner"]), depth + 1))
+        return _part(found.string, groups["part"], _meant(groups["owner"], depth + 1))
     inner = _noun_phrase(_bare(groups["x"]), depth + 1)
     if inner is None:
         return None
-    if wording.kind == "attribute" or wording.key in ("colour", "heading"):
-        # Colours and headings show in every tile: they stay a part of what is asked there.
+    if wording.key == "heading":
+        # Nobody measures where a bow is: it stays a part of what is asked for.
         return None if inner.conditions else Query(found.string, found.string, inner.class_name)
     anchors = []
     for slot in ("anchor", "other"):
         if slot in groups:
-            anchor = _noun_phrase(_bare(groups[slot]), depth + 1)
+            anchor = _meant(groups[slot], depth + 1)
             if anchor is None:
                 return None
             anchors.append(anchor)
@@ -364,9 +387,11 @@ def _condition(wording: _Wording, groups: Mapping[str, str | None], anchors: tup
     key, side = wording.key, (groups.get("side") or "").replace("ern", "")
     count = _number_of(groups.get("count"))
     amount = float((groups.get("n") or "0").replace(",", ""))
+    if key == "colour":
+        return Condition("colour", side=groups["colour"] or "")
     if wording.kind == "instance":
         if key == "only":
-            return None
+            return None  # its words are those of determiners: see `_meant`
         if key == "centre":
             return Condition("central")
         return Condition("extreme", side=key) if key in _SIDES else Condition(_SIZES[key], count=count)

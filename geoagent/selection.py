@@ -11,6 +11,7 @@ from pyproj import Transformer
 from rasterio.features import shapes
 from shapely.geometry import shape
 
+from geoagent.colours import is_called
 from geoagent.geo.georef import WGS84, has_place, image_to_lonlat, is_measurable, pixel_areas
 from geoagent.geo.mask_file import UNSEEN, Ids
 from geoagent.geo.seams import Things
@@ -57,10 +58,17 @@ Blocks = Callable[[int], Iterable[tuple[int, int, Ids]]]
 
 
 class SceneObjects:
-    """The objects of one phrase, with what conditions need to know of them."""
+    """The objects of one phrase, with what conditions need to know of them.
 
-    def __init__(self, things: Things, labels: Blocks, place: Place) -> None:
-        self.things, self.labels, self.place = things, labels, place
+    Args:
+        things: Their numbers, areas, boxes, centres and scores.
+        labels: Where they are.
+        place: Where the image lies.
+        colours: [N,3] the colour of each (RGB, 0…255), for conditions on colours.
+    """
+
+    def __init__(self, things: Things, labels: Blocks, place: Place, colours: Floats | None = None) -> None:
+        self.things, self.labels, self.place, self.colours = things, labels, place, colours
 
     def __len__(self) -> int:
         return len(self.things)
@@ -156,6 +164,8 @@ class Selection:
             "on": self._on,
             "between": self._between,
             "of": self._of,
+            "colour": self._colour,
+            "only": lambda o, c, k: np.argsort(-o.things.scores[c], kind="stable")[: k.count],
         }
         return judges[condition.kind](objects, chosen, condition)
 
@@ -218,6 +228,11 @@ class Selection:
             return objects.things.area[chosen].astype(np.float64)
         check_scale(self.info, condition.unit)
         return np.asarray(objects.areas[chosen])
+
+    def _colour(self, objects: SceneObjects, chosen: Chosen, condition: Condition) -> NDArray[np.bool_]:
+        if objects.colours is None:
+            raise ValueError("colours are asked for, but those of the objects were not measured: see Query.as_seen")
+        return is_called(objects.colours[chosen], condition.side)
 
     def _metres(self, condition: Condition) -> float:
         check_scale(self.info, condition.unit)

@@ -16,7 +16,7 @@ from geoagent.geo.georef import is_measurable
 from geoagent.geo.seams import Things
 from geoagent.plan import Query, plan_phrase
 from geoagent.selection import Place, SceneObjects, Selection
-from geoagent.types import ImageInfo, Instance, Mask, Prediction, Target
+from geoagent.types import ImageInfo, Instance, Mask, Pixels, Prediction, Target
 
 _SURE = 0.6
 """Objects less probable count only where there are no others: a guess at the edge is not the leftmost ship."""
@@ -55,7 +55,7 @@ class Singling:
         """The prediction with the objects that are meant, out of those that were ``seen`` under each noun."""
         info, place = prediction.image, Place(prediction.image)
         found = {n: _sure(t.instances) if t.score >= prediction.threshold else () for n, t in seen.items()}
-        objects = {noun: _scene_objects(some, place) for noun, some in found.items()}
+        objects = {noun: _scene_objects(some, place, prediction.pixels) for noun, some in found.items()}
         selection = Selection(objects, place, max(info.size))
         candidates, warnings = list(prediction.candidates), list(self.warnings)
         for number, query in self.queries.items():
@@ -73,14 +73,17 @@ def _sure(instances: tuple[Instance, ...]) -> tuple[Instance, ...]:
     return tuple(one for one in instances if one.score >= _SURE) or instances
 
 
-def _scene_objects(instances: tuple[Instance, ...], place: Place) -> SceneObjects:
+def _scene_objects(instances: tuple[Instance, ...], place: Place, pixels: Pixels | None) -> SceneObjects:
     labels = np.zeros(place.info.size, dtype=np.uint32)
     centres = np.zeros((len(instances), 2))
+    colours = None if pixels is None else np.zeros((len(instances), 3))
     for number, one in enumerate(instances, start=1):
         x0, y0, x1, y1 = one.box
         labels[y0:y1, x0:x1][one.crop] = number
         rows, columns = np.nonzero(one.crop)
         centres[number - 1] = x0 + columns.mean() + 0.5, y0 + rows.mean() + 0.5
+        if pixels is not None and colours is not None:
+            colours[number - 1] = np.median(pixels[y0:y1, x0:x1][one.crop], axis=0)
     things = Things(
         number=np.arange(len(instances) + 1, dtype=np.uint32),
         area=np.array([one.area for one in instances], dtype=np.int64),
@@ -88,7 +91,7 @@ def _scene_objects(instances: tuple[Instance, ...], place: Place) -> SceneObject
         centres=centres,
         scores=np.array([one.score for one in instances]),
     )
-    return SceneObjects(things, lambda _: [(0, 0, labels)], place)
+    return SceneObjects(things, lambda _: [(0, 0, labels)], place, colours)
 
 
 def _union(instances: list[Instance], info: ImageInfo) -> Mask:

@@ -82,7 +82,7 @@ def test_parts_are_those_of_some_objects(question: str, noun: str, owner: str) -
 def test_parts_of_all_objects_are_a_class_and_of_something_else_nothing() -> None:
     assert only("the decks of the ships") == Query("decks of the ships", "ship decks", "ship deck")
     assert plan_question("the wings of the largest ship") == ()
-    assert plan_question("the wings of the white airplane") == ()
+    assert list(only("the wings of the white airplane").kinds()) == ["of", "colour"]
 
 
 def test_a_part_of_one_thing_says_nothing_of_what_is_named_beside_it() -> None:
@@ -113,9 +113,40 @@ def test_classes_whose_name_sounds_like_a_condition_are_classes() -> None:
     assert only("the parking lots").class_name == "parking lot"
 
 
-def test_colours_and_headings_are_left_to_the_tiles() -> None:
-    query = only("Mark the white airplanes")
-    assert (query.noun, query.class_name, query.conditions) == ("white airplanes", "airplane", ())
+def test_headings_stay_a_part_of_what_is_asked_for() -> None:
+    query = only("Mark the airplanes pointing north")
+    assert (query.noun, query.class_name, query.conditions) == ("airplanes pointing north", "airplane", ())
+
+
+def test_colours_are_conditions_that_who_sees_a_tile_may_judge_instead() -> None:
+    query = only("Mark the white airplanes near the red building")
+    assert query.noun == "airplanes"
+    assert {c.kind: c.side for c in query.conditions} == {"colour": "white", "near": ""}
+    seen = query.as_seen()
+    assert (seen.phrase, seen.noun) == (query.phrase, "white airplanes")
+    (near,) = seen.conditions
+    assert (near.kind, near.anchors[0].noun, near.anchors[0].conditions) == ("near", "red buildings", ())
+
+
+@pytest.mark.parametrize(
+    ("phrase", "kinds"),
+    [
+        ("the only helipad", ["only"]),
+        ("the only white car", ["colour", "only"]),
+        ("only the white cars", ["colour"]),
+        ("roofs of the only storage tank", ["of", "only"]),
+        ("cars", []),
+    ],
+)
+def test_the_only_one_is_a_single_object(phrase: str, kinds: list[str]) -> None:
+    query = plan_phrase(phrase)
+    assert list(query.kinds()) == kinds
+    assert not {"only", "colour"} & set(query.as_seen().kinds())
+
+
+def test_parts_of_the_only_one_are_those_of_any() -> None:
+    assert plan_phrase("roofs of the only storage tank").as_seen().conditions == ()
+    assert list(plan_phrase("roofs of the white storage tanks").as_seen().kinds()) == ["of"]
 
 
 @pytest.mark.parametrize(
@@ -146,7 +177,7 @@ SLOTS = {
 }  # fmt: skip
 EXPECTED = {
     "centre": "central", "half": "region", "quarter": "region", "third": "region", "middle": "region", "inside": "on",
-    "on_top": "on", "within_m": "within", "beyond_m": "beyond", "only": None, "colour": None, "heading": None,
+    "on_top": "on", "within_m": "within", "beyond_m": "beyond", "heading": None,
 }  # fmt: skip
 SIDES = ("left", "right", "top", "bottom", "north", "south", "west", "east")
 
@@ -161,7 +192,12 @@ def test_every_wording_of_the_training_is_understood(kind: str) -> None:
             if kind == "relation" and key in ("above", "below"):
                 fallback = "beside"
             wanted = EXPECTED.get(key, fallback)
-            assert [c.kind for c in query.conditions] == ([] if wanted is None else [wanted]), wording
+            kinds = [c.kind for c in query.conditions]
+            if wanted == "only" or wording.startswith(("the only", "the one")):
+                # "The only white tank" is white and the only one; that there is no other some wordings say behind it.
+                kinds = [kind for kind in kinds if kind != "only"]
+                wanted = None if wanted == "only" else wanted
+            assert kinds == ([] if wanted is None else [wanted]), wording
 
 
 def test_every_way_to_ask_is_understood() -> None:

@@ -1,5 +1,7 @@
 """What a phrase singles out, measured in an image that is seen at one look."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from oracle import blank, oracle_predictor, paint_box
@@ -97,7 +99,7 @@ def test_only_models_that_want_it_measure(harbour):
 
 
 @pytest.mark.parametrize(
-    "phrase", ["ships", "large ships", "white ships", "the largest creature", "ships near the large building"]
+    "phrase", ["ships", "large ships", "ships pointing north", "the largest creature", "ships near the large building"]
 )
 def test_what_sets_no_measure_stays_as_it_was_drawn(harbour, phrase):
     prediction, oracle = ask(harbour, phrase)
@@ -209,3 +211,40 @@ def test_questions_that_are_asked_together_are_measured_one_by_one(harbour):
     both = predictor.segment_batch([(harbour, "What do you see?"), (blank(160, 160), "What do you see?")])
     assert ships_in(both[0].targets[0]) == {"long"}
     assert not both[1].targets
+
+
+PAINTS = {"red": (150, 60, 55), "dark red": (95, 45, 40), "white": (205, 205, 200), "blue": (60, 95, 150)}
+
+
+def painted(phrase):
+    """What of four cars, each of one of `PAINTS`, ``phrase`` means."""
+    pixels = np.full((40, 100, 3), 120, dtype=np.uint8)
+    cars = []
+    for number, colour in enumerate(PAINTS.values()):
+        x0 = 5 + 24 * number
+        pixels[10:16, x0 : x0 + 12] = colour
+        crop, score = np.ones((6, 12), dtype=bool), 0.7 + 0.05 * number
+        box = (x0, 10, x0 + 12, 16)
+        cars.append(Instance(id=number + 1, box=box, crop=crop, score=score, image_size=(40, 100)))
+    found = target(phrase, *cars)
+    prediction = replace(said(found, info=ImageInfo(width=100, height=40)), pixels=pixels)
+    (meant,) = Singling.of(prediction).choose(prediction, {"cars": found}).targets
+    return [list(PAINTS)[(one.box[0] - 5) // 24] for one in meant.instances]
+
+
+@pytest.mark.parametrize(
+    ("phrase", "meant"),
+    [
+        ("red cars", ["red", "dark red"]),
+        ("the blue car", ["blue"]),
+        ("cars painted white", ["white"]),
+        ("the red car nearest to the white car", ["dark red"]),
+        ("the only car", ["blue"]),
+    ],
+)
+def test_colours_are_measured_on_the_objects(phrase, meant):
+    assert painted(phrase) == meant
+
+
+def test_a_colour_that_nothing_has_leaves_what_was_drawn():
+    assert painted("green cars") == list(PAINTS)

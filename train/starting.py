@@ -45,4 +45,7 @@ def build_start(config: TrainConfig, precision: str = "no") -> Start:
         raise GeoAgentError(f"{config.name}: loss.spatial needs the layers to supervise: set switches.spatial_layers")
     if config.gradient_checkpointing:
         model.mllm.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    if not torch.cuda.is_available():
+        # PyTorch's fused attention takes four times as long for small windows on a CPU as two products and a softmax.
+        model.sam.vision_encoder.backbone.config._attn_implementation = "eager"
     return Start(model, processor, adapter)

@@ -91,6 +91,7 @@ def _make_plan(predictor: Predictor, scene: Windows, text: str, sizes: ImageSize
         session = predictor.open(overview(scene, sizes.max_aspect))
         seen = predictor.answer([(session, text, Prompts())], measured=False)[0]
         queries = tuple(dict.fromkeys(plan_phrase(target.phrase) for target in seen.candidates))
+    queries = tuple(query.as_seen() for query in queries)
     for query in queries:
         for unit in query.units():
             check_scale(scene.info, unit)
