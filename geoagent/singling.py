@@ -18,10 +18,8 @@ from geoagent.plan import Query, plan_phrase
 from geoagent.selection import Place, SceneObjects, Selection
 from geoagent.types import ImageInfo, Instance, Mask, Pixels, Prediction, Target
 
-_SURE = 0.6
+_SURE = 0.7
 """Objects less probable count only where there are no others: a guess at the edge is not the leftmost ship."""
-_VAGUE = frozenset({"large", "small"})
-"""Where large begins only who sees the picture can say."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +35,7 @@ class Singling:
         queries, warnings = {}, []
         for place, target in enumerate(prediction.candidates):
             query = plan_phrase(target.phrase)
-            kinds = set(query.kinds())
-            if not kinds or kinds & _VAGUE or not target.mask.any():
+            if not query.conditions or not target.mask.any():
                 continue
             if {"m", "m2"} & set(query.units()) and not is_measurable(prediction.image):
                 warnings.append(f"{target.phrase!r} could not be measured: the image has no ground size")
@@ -55,6 +52,9 @@ class Singling:
         """The prediction with the objects that are meant, out of those that were ``seen`` under each noun."""
         info, place = prediction.image, Place(prediction.image)
         found = {n: _sure(t.instances) if t.score >= prediction.threshold else () for n, t in seen.items()}
+        for number, query in self.queries.items():
+            # By its name alone nothing was seen: then it is among what was drawn for the phrase.
+            found[query.noun] = found[query.noun] or _sure(prediction.candidates[number].instances)
         objects = {noun: _scene_objects(some, place, prediction.pixels) for noun, some in found.items()}
         selection = Selection(objects, place, max(info.size))
         candidates, warnings = list(prediction.candidates), list(self.warnings)

@@ -1,13 +1,16 @@
 """From the mask of a target to its single objects.
 
 Objects that do not touch are connected components. For those that do, a small head predicts the *core* of each object
-(its inside, away from the rim); the cores are the seeds of a watershed inside the mask.
+(its inside, away from the rim); the cores are the seeds of a watershed inside the mask. Without cores, a component is
+parted where its outline is concave and the model is less sure of the seam than of either side.
 """
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import ndimage
+from skimage.measure import regionprops
+from skimage.morphology import local_maxima, reconstruction
 from skimage.segmentation import watershed
 from torch import Tensor, nn
 from torch.nn import functional
@@ -17,6 +20,12 @@ from geoagent.types import Instance, Mask
 
 CORE_DEPTH = 0.5
 """A pixel is core when it lies deeper than this share of its object's greatest depth."""
+_CONCAVE, _ROUND = 0.9, 0.85
+"""Share of its convex hull below which a component may be several objects, and that parts have to fill of theirs."""
+_SMALL = 12
+"""Pixels of a component that is never parted."""
+_DIP = 1.0
+"""Logits by which a seam is less sure than either side of it."""
 Labels = NDArray[np.signedinteger]
 _EIGHT = np.ones((3, 3), dtype=bool)
 
@@ -60,7 +69,7 @@ def split_instances(
     Args:
         mask: Everything the target covers.
         probability: float [H,W] that each pixel belongs to the target; an object's score is its mean.
-        cores: float [H,W] probability of being the core of an object; None: connected components.
+        cores: float [H,W] probability of being the core of an object; None: there are none.
         min_area: Smaller specks are noise, unless nothing else is there.
     """
     if not mask.any():
@@ -70,6 +79,8 @@ def split_instances(
         seeds, _ = ndimage.label((cores > 0.5) & mask, structure=_EIGHT)
         seeds, _ = _seed_every_component(labels, count, seeds)
         labels = watershed(-cores, markers=seeds, mask=mask)
+    else:
+        _part_concave(labels, count, probability)
     found = []
     for label, (rows, columns) in enumerate(_slices(labels), start=1):
         crop = labels[rows, columns] == label
@@ -97,6 +108,24 @@ def _seed_every_component(components: Labels, count: int, seeds: Labels) -> tupl
     offset = int(seeds.max())
     seeds = np.where(missing[components], components + offset, seeds)
     return seeds, int(seeds.max())
+
+
+def _part_concave(labels: Labels, count: int, probability: NDArray[np.float32]) -> None:
+    """Give the parts of ``count`` components numbers of their own, where they are several objects."""
+    for region in regionprops(labels):
+        if region.area < _SMALL or min(region.image.shape) < 3 or region.solidity >= _CONCAVE:
+            continue
+        inside = region.image
+        sure = probability[region.slice].clip(1e-4, 1 - 1e-4)
+        height = np.where(inside, np.log(sure / (1 - sure)), -np.float32(10))
+        peaks = local_maxima(reconstruction(height - _DIP, height)) & inside
+        seeds, tops = ndimage.label(peaks, structure=_EIGHT)
+        if tops < 2:
+            continue
+        parts = watershed(-height, markers=seeds, mask=inside)
+        if sum(part.area * part.solidity for part in regionprops(parts)) >= _ROUND * region.area:
+            labels[region.slice][inside] = parts[inside] + count
+            count += tops
 
 
 def _slices(labels: Labels) -> list[tuple[slice, slice]]:

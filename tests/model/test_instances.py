@@ -59,6 +59,33 @@ def test_objects_that_touch_are_split_by_their_cores():
     assert sorted(i.box[0] for i in found[:2])[1] == pytest.approx(24, abs=2)
 
 
+def two_crowns(dip):
+    """Two discs that touch, and how sure the model is of them: by ``dip`` logits less where they meet."""
+    rows, columns = np.mgrid[:40, :60]
+    away = np.minimum(np.hypot(rows - 20, columns - 16), np.hypot(rows - 20, columns - 34)) / 9
+    return away <= 1, (1 / (1 + np.exp(dip * away - 4))).astype(np.float32)
+
+
+def test_a_concave_component_is_parted_where_the_model_is_less_sure():
+    mask, probability = two_crowns(dip=3.0)
+    found = split_instances(mask, probability, None)
+    assert len(found) == 2 and {i.box[0] for i in found} == {7, 26}
+    assert_partition(found, mask)
+    assert len(split_instances(*two_crowns(dip=1.0), None)) == 1
+
+
+def test_what_has_no_waist_or_no_rounder_parts_stays_whole():
+    box = blank((10, 10, 34, 20))
+    peaks = even(box, 0.8)
+    peaks[15, 12] = peaks[15, 31] = 0.999
+    assert len(split_instances(box, peaks, None)) == 1
+    ring = blank((10, 5, 40, 35))
+    ring[8:32, 13:37] = False
+    peaks = even(ring, 0.8)
+    peaks[6, 20] = peaks[33, 30] = 0.999
+    assert len(split_instances(ring, peaks, None)) == 1
+
+
 def test_cores_outside_the_mask_make_no_objects():
     mask = blank((4, 4, 24, 20))
     cores = blank((8, 8, 12, 12), (40, 10, 50, 20)).astype(np.float32)
