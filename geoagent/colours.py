@@ -24,7 +24,7 @@ _LAB: Mapping[str, tuple[float, float, float]] = {
     "blue": (43, 4, -27),
 }
 """CIE Lab of each."""
-_ALIKE: Mapping[str, frozenset[str]] = {
+SIMILAR_COLOURS: Mapping[str, frozenset[str]] = {
     "white": frozenset({"beige", "grey"}),
     "beige": frozenset({"white", "yellow", "brown", "grey"}),
     "grey": frozenset({"white", "black", "beige"}),
@@ -33,8 +33,10 @@ _ALIKE: Mapping[str, frozenset[str]] = {
     "red": frozenset({"orange", "brown"}),
     "orange": frozenset({"red", "yellow", "brown"}),
     "yellow": frozenset({"orange", "beige"}),
+    "blue": frozenset(),
+    "green": frozenset(),
 }
-"""Colours that two people may call by either name."""
+"""Colours that two people may call by either name: no question turns on telling them apart."""
 _LIGHTNESS = 0.6
 """Weight of how light a colour is beside its hue: the same paint lies in the sun and in shade."""
 _TASTE = 1.25
@@ -51,7 +53,7 @@ def is_called(colours: NDArray[np.float64], name: str) -> NDArray[np.bool_]:
     name = _SPELLINGS.get(name, name)
     fits = np.ones(len(colours), dtype=np.bool_)
     for other, distance in away.items():
-        fits &= away[name] <= distance * (_TASTE if other in _ALIKE.get(name, ()) else 1.0)
+        fits &= away[name] <= distance * (_TASTE if other in SIMILAR_COLOURS[name] else 1.0)
     return fits
 
 

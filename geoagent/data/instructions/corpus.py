@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from itertools import cycle
 from string import Formatter
 
+from geoagent.colours import SIMILAR_COLOURS
 from geoagent.data import associations, knowledge
 from geoagent.data.classes import CLASSES
 from geoagent.data.instructions import phrasing
 from geoagent.data.instructions.language import agreement, join, marked, sentence_case
-from geoagent.data.instructions.single import HEADINGS, SIMILAR_COLOURS
+from geoagent.data.instructions.single import HEADINGS
 from geoagent.data.knowledge import Name
 
 _SIDES = (

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from math import hypot
 
+from geoagent.colours import SIMILAR_COLOURS
 from geoagent.data.classes import CLASSES
 from geoagent.data.instructions import phrasing
 from geoagent.data.instructions.draft import Draft, Draw, Referent
@@ -27,19 +28,6 @@ SIDES: dict[str, tuple[int, int]] = {
 """Axis (0 across, 1 down) and sign of each side."""
 COMPASS = ("north", "south", "west", "east")
 
-SIMILAR_COLOURS: dict[str, frozenset[str]] = {
-    "white": frozenset({"beige", "grey"}),
-    "beige": frozenset({"white", "yellow", "brown", "grey"}),
-    "grey": frozenset({"white", "black", "beige"}),
-    "black": frozenset({"grey", "brown"}),
-    "brown": frozenset({"beige", "orange", "red", "black"}),
-    "red": frozenset({"orange", "brown"}),
-    "orange": frozenset({"red", "yellow", "brown"}),
-    "yellow": frozenset({"orange", "beige"}),
-    "blue": frozenset(),
-    "green": frozenset(),
-}
-"""Colours that two people may call by either name: no question turns on telling them apart."""
 UNPAINTED = frozenset({"tree", "palm tree", "swimming pool"})
 """Classes whose colour nobody would name to tell one from another."""
 POINTED = frozenset({"airplane", "helicopter", "ship"})
