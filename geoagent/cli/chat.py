@@ -86,6 +86,9 @@ def _serve(args: argparse.Namespace) -> int:
     finally:
         ended.set()
         page.close()
+        if page.sessions.worker.jobs:
+            # Imports and weights that are being read cannot be stopped, and Python would wait for them.
+            os._exit(0)
     return 0
 
 

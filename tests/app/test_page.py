@@ -427,5 +427,5 @@ def test_the_command_serves_on_the_port_of_the_environment(tmp_path):
             assert b"gradio" in reply.read()
     finally:
         process.terminate()
-        process.wait(timeout=120)
+        process.wait(timeout=10)  # not as long as the model takes that is being loaded meanwhile
     assert not list(tmp_path.glob("geoagent-*")), "temporary files were left behind"
