@@ -55,15 +55,15 @@ class Query:
     """Canonical class, where it is a known one."""
     conditions: tuple[Condition, ...] = ()
 
-    def as_seen(self) -> "Query":
-        """The query for looks that tell colours by themselves, and where all that is found is the only one."""
-        kept = []
+    def as_seen(self, *, colours: bool) -> "Query":
+        """The query for many looks, where all that is found is the only one; ``colours``: they tell colours as well."""
+        kept, told = [], ("colour", "only") if colours else ("only",)
         for condition in self.conditions:
-            anchors = tuple(anchor.as_seen() for anchor in condition.anchors)
+            anchors = tuple(anchor.as_seen(colours=colours) for anchor in condition.anchors)
             parts_of_any = condition.kind == "of" and not anchors[0].conditions and class_of(anchors[0].noun)
-            if condition.kind not in ("colour", "only") and not parts_of_any:
+            if condition.kind not in told and not parts_of_any:
                 kept.append(replace(condition, anchors=anchors))
-        painted = (condition.side for condition in self.conditions if condition.kind == "colour")
+        painted = (condition.side for condition in self.conditions if colours and condition.kind == "colour")
         return replace(self, noun=" ".join((*painted, self.noun)), conditions=tuple(kept))
 
     def nouns(self) -> Iterator[tuple[str, str | None]]:

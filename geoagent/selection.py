@@ -1,6 +1,6 @@
 """Which objects of the whole image are meant: the conditions of a plan, judged on all that were found."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 
 import numpy as np
@@ -9,6 +9,7 @@ from affine import Affine
 from numpy.typing import NDArray
 from pyproj import Transformer
 from rasterio.features import shapes
+from scipy import ndimage
 from shapely.geometry import shape
 
 from geoagent.colours import is_called
@@ -16,7 +17,7 @@ from geoagent.geo.georef import WGS84, has_place, image_to_lonlat, is_measurable
 from geoagent.geo.mask_file import UNSEEN, Ids
 from geoagent.geo.seams import Things
 from geoagent.plan import SINGLING, Condition, Query
-from geoagent.types import GeoAgentError, ImageInfo
+from geoagent.types import Box, GeoAgentError, ImageInfo, Pixels
 
 _CLOSE = 0.04
 """Near means within this part of the longer side of a tile's view …"""
@@ -55,6 +56,7 @@ class Place:
 
 Blocks = Callable[[int], Iterable[tuple[int, int, Ids]]]
 """A raster of labels in pieces of so many rows: first column and row of each, and its labels [h,w]."""
+Look = Callable[[Box], Pixels]
 
 
 class SceneObjects:
@@ -64,11 +66,11 @@ class SceneObjects:
         things: Their numbers, areas, boxes, centres and scores.
         labels: Where they are.
         place: Where the image lies.
-        colours: [N,3] the colour of each (RGB, 0…255), for conditions on colours.
+        look: The image in the window of such a piece, for conditions on colours.
     """
 
-    def __init__(self, things: Things, labels: Blocks, place: Place, colours: Floats | None = None) -> None:
-        self.things, self.labels, self.place, self.colours = things, labels, place, colours
+    def __init__(self, things: Things, labels: Blocks, place: Place, look: Look | None = None) -> None:
+        self.things, self.labels, self.place, self._look = things, labels, place, look
 
     def __len__(self) -> int:
         return len(self.things)
@@ -91,16 +93,34 @@ class SceneObjects:
     def pieces(self) -> tuple[NDArray[np.object_], Chosen]:
         """Outlines of all objects in pieces, on the map of `Place`, and which object each belongs to."""
         drawn, owners = [], []
-        for left, top, ids in self.labels(_PIECE):
-            number = np.where(ids == UNSEEN, 0, self.things.number[np.where(ids == UNSEEN, 0, ids)]).astype(np.int32)
-            if not number.any():
-                continue
+        for left, top, number in self._numbered():
             found = shapes(number, mask=number > 0, connectivity=4, transform=Affine.translation(left, top))
             for polygon, owner in found:
                 drawn.append(shape(polygon))
                 owners.append(int(owner) - 1)
         placed = shapely.transform(np.array(drawn, dtype=object), self.place.local)
         return placed, np.array(owners, dtype=np.intp)
+
+    @cached_property
+    def colours(self) -> Floats:
+        """[N,3] RGB, 0…255: the median of an object's pixels, of one in several pieces the mean of theirs."""
+        if self._look is None:
+            raise ValueError("colours are asked for, and there is nothing to look at: see Query.as_seen")
+        total = np.zeros((len(self), 3))
+        for left, top, number in self._numbered():
+            pixels = self._look((left, top, left + number.shape[1], top + len(number)))
+            for owner, window in enumerate(ndimage.find_objects(number)):
+                if window is not None:
+                    inside = number[window] == owner + 1
+                    total[owner] += np.median(pixels[window][inside], axis=0) * inside.sum()
+        return total / self.things.area[:, None]
+
+    def _numbered(self) -> Iterator[tuple[int, int, NDArray[np.int32]]]:
+        """The pieces of the raster that show objects, with their numbers."""
+        for left, top, ids in self.labels(_PIECE):
+            number = self.things.number[np.where(ids == UNSEEN, 0, ids)].astype(np.int32)
+            if number.any():
+                yield left, top, number
 
     def shapes_of(self, chosen: Chosen) -> tuple[NDArray[np.object_], Chosen]:
         """The pieces of some objects, and for each its place in ``chosen``."""
@@ -230,8 +250,6 @@ class Selection:
         return np.asarray(objects.areas[chosen])
 
     def _colour(self, objects: SceneObjects, chosen: Chosen, condition: Condition) -> NDArray[np.bool_]:
-        if objects.colours is None:
-            raise ValueError("colours are asked for, but those of the objects were not measured: see Query.as_seen")
         return is_called(objects.colours[chosen], condition.side)
 
     def _metres(self, condition: Condition) -> float:

@@ -76,14 +76,11 @@ def _sure(instances: tuple[Instance, ...]) -> tuple[Instance, ...]:
 def _scene_objects(instances: tuple[Instance, ...], place: Place, pixels: Pixels | None) -> SceneObjects:
     labels = np.zeros(place.info.size, dtype=np.uint32)
     centres = np.zeros((len(instances), 2))
-    colours = None if pixels is None else np.zeros((len(instances), 3))
     for number, one in enumerate(instances, start=1):
         x0, y0, x1, y1 = one.box
         labels[y0:y1, x0:x1][one.crop] = number
         rows, columns = np.nonzero(one.crop)
         centres[number - 1] = x0 + columns.mean() + 0.5, y0 + rows.mean() + 0.5
-        if pixels is not None and colours is not None:
-            colours[number - 1] = np.median(pixels[y0:y1, x0:x1][one.crop], axis=0)
     things = Things(
         number=np.arange(len(instances) + 1, dtype=np.uint32),
         area=np.array([one.area for one in instances], dtype=np.int64),
@@ -91,7 +88,7 @@ def _scene_objects(instances: tuple[Instance, ...], place: Place, pixels: Pixels
         centres=centres,
         scores=np.array([one.score for one in instances]),
     )
-    return SceneObjects(things, lambda _: [(0, 0, labels)], place, colours)
+    return SceneObjects(things, lambda _: [(0, 0, labels)], place, None if pixels is None else lambda _: pixels)
 
 
 def _union(instances: list[Instance], info: ImageInfo) -> Mask:

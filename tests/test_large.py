@@ -513,6 +513,24 @@ def test_what_stands_on_something_is_told_by_what_surrounds_it(
     assert [i.box for i in prediction.targets[0].instances] == [(40, 200, 46, 206)]
 
 
+GREY = 150 * 256 + 150
+
+
+@pytest.mark.parametrize("rows", [1024, 16])
+@pytest.mark.parametrize(("singling", "meant"), [(True, [0]), (False, [0, 1])])
+def test_colours_are_measured_where_phrases_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int, singling: bool, meant: list[int]
+) -> None:
+    """However the raster is cut; a model whose phrases are not measured is asked for the colour, as here in vain."""
+    monkeypatch.setattr("geoagent.selection._PIECE", rows)
+    pixels, boxes = blank(400, 500), [(100, 90, 300, 150), (320, 20, 420, 60)]
+    paint_box(pixels, "ships", *boxes[0])
+    paint_box(pixels, "ships", *boxes[1], number=GREY)
+    predictor, _ = oracle_predictor(singling=singling)
+    prediction = predictor.segment(write(tmp_path / "bay.tif", pixels), "the red ships", tiled=True)
+    assert [i.box for i in prediction.targets[0].instances] == [boxes[n] for n in meant]
+
+
 def test_metres_are_not_guessed() -> None:
     predictor, oracle = oracle_predictor()
     with pytest.raises(GeoAgentError, match="no ground size"):

@@ -122,7 +122,8 @@ def test_colours_are_conditions_that_who_sees_a_tile_may_judge_instead() -> None
     query = only("Mark the white airplanes near the red building")
     assert query.noun == "airplanes"
     assert {c.kind: c.side for c in query.conditions} == {"colour": "white", "near": ""}
-    seen = query.as_seen()
+    assert query.as_seen(colours=False) == query
+    seen = query.as_seen(colours=True)
     assert (seen.phrase, seen.noun) == (query.phrase, "white airplanes")
     (near,) = seen.conditions
     assert (near.kind, near.anchors[0].noun, near.anchors[0].conditions) == ("near", "red buildings", ())
@@ -141,12 +142,12 @@ def test_colours_are_conditions_that_who_sees_a_tile_may_judge_instead() -> None
 def test_the_only_one_is_a_single_object(phrase: str, kinds: list[str]) -> None:
     query = plan_phrase(phrase)
     assert list(query.kinds()) == kinds
-    assert not {"only", "colour"} & set(query.as_seen().kinds())
+    assert not {"only", "colour"} & set(query.as_seen(colours=True).kinds())
 
 
 def test_parts_of_the_only_one_are_those_of_any() -> None:
-    assert plan_phrase("roofs of the only storage tank").as_seen().conditions == ()
-    assert list(plan_phrase("roofs of the white storage tanks").as_seen().kinds()) == ["of"]
+    assert plan_phrase("roofs of the only storage tank").as_seen(colours=True).conditions == ()
+    assert list(plan_phrase("roofs of the white storage tanks").as_seen(colours=True).kinds()) == ["of"]
 
 
 @pytest.mark.parametrize(

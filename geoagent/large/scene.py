@@ -23,7 +23,7 @@ from geoagent.model.tokens import plain_answer
 from geoagent.plan import Query, plan_phrase, plan_question, question_for
 from geoagent.predictor import Predictor
 from geoagent.selection import Place, SceneObjects, Selection, check_scale
-from geoagent.types import Box, GeoAgentError, ImageInfo, Prediction, Prompts
+from geoagent.types import Box, GeoAgentError, ImageInfo, Pixels, Prediction, Prompts
 
 LARGE = 2048
 """Images with a longer side are tiled."""
@@ -74,7 +74,7 @@ def segment_large(
     config = predictor.model.config
     threshold = config.score.threshold if threshold is None else threshold
     with bounded_cache():
-        plan = _make_plan(predictor, scene, text, config.image)
+        plan = _make_plan(predictor, scene, text)
         if not plan.queries:
             assert plan.overview is not None
             return _nothing_to_mark(plan.overview, scene.info, time.perf_counter() - began)
@@ -84,14 +84,16 @@ def segment_large(
     return replace(prediction, seconds=time.perf_counter() - began)
 
 
-def _make_plan(predictor: Predictor, scene: Windows, text: str, sizes: ImageSizeConfig) -> _Plan:
+def _make_plan(predictor: Predictor, scene: Windows, text: str) -> _Plan:
     """What the question names, otherwise what a look at the whole brings up, found there or not."""
+    config = predictor.model.config
     queries, seen = plan_question(text), None
     if not queries:
-        session = predictor.open(overview(scene, sizes.max_aspect))
+        session = predictor.open(overview(scene, config.image.max_aspect))
         seen = predictor.answer([(session, text, Prompts())], measured=False)[0]
-        queries = tuple(dict.fromkeys(plan_phrase(target.phrase) for target in seen.candidates))
-    queries = tuple(query.as_seen() for query in queries)
+        queries = tuple(plan_phrase(target.phrase) for target in seen.candidates)
+    # A model whose phrases are measured is no judge of colours either.
+    queries = tuple(dict.fromkeys(query.as_seen(colours=not config.answer.singling) for query in queries))
     for query in queries:
         for unit in query.units():
             check_scale(scene.info, unit)
@@ -144,7 +146,10 @@ class _Run:
         composed, looked = compose(self.grid, self._row, info, paths, self.threshold, apart)
         by_noun = dict(zip(self.plan.nouns, composed, strict=True))
         place = Place(info)
-        objects = {noun: SceneObjects(one.things, partial(read_ids, one.path), place) for noun, one in by_noun.items()}
+        objects = {
+            noun: SceneObjects(one.things, partial(read_ids, one.path), place, self._look)
+            for noun, one in by_noun.items()
+        }
         selection = Selection(objects, place, self.grid.across.tile)
         targets, outcomes = [], []
         for number, query in enumerate(self.plan.queries, start=1):
@@ -171,6 +176,9 @@ class _Run:
             holes=tuple(summary.failed),
         )
         return self._with_pixels(prediction)
+
+    def _look(self, window: Box) -> Pixels:
+        return self.scene.read(window).pixels
 
     def _row(self, row: int) -> tuple[TileAnswer, ...]:
         answers = self.journal.read(row)
