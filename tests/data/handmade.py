@@ -1,11 +1,17 @@
-"""Scenes made of rectangles, whose truth can be read off the numbers."""
+"""Scenes made of rectangles, whose truth can be read off the numbers, and questions about them."""
+
+import re
 
 import numpy as np
 
 from geoagent.data.classes import CLASSES
+from geoagent.data.instructions import SceneIndex, make_one
+from geoagent.data.instructions.draft import Draw
 from geoagent.types import AnnotatedScene, SceneObject
 
 EVERYTHING = frozenset(CLASSES)
+MARK = re.compile(r"<p>([^<>]+)</p><(seg|rej)>")
+"""A phrase of an answer and its mark."""
 
 
 def rectangle(class_name, x0, y0, x1, y1, parts=(), *, scorable=True, ignore=None, **attributes):
@@ -62,3 +68,12 @@ def crowded(seed, side=384, number=70):
     return scene(
         *objects, size=(side, side), id=f"crowded-{seed}", gsd_m=0.5, place="port", captions=("A busy little port.",)
     )
+
+
+def draw_from(a_scene, seed=0, split="train"):
+    return Draw(SceneIndex(a_scene), np.random.default_rng(seed), split)
+
+
+def made(kind, a_scene, tries=60):
+    index, rng = SceneIndex(a_scene), np.random.default_rng(0)
+    return [s for number in range(tries) if (s := make_one(index, kind, rng, number)) is not None]
