@@ -10,9 +10,9 @@ from pathlib import Path
 
 from geoagent.data.instructions import all_wordings
 from geoagent.model.catalogue import NANO_FOLDER
-from geoagent.model.meaning import WordMeanings
 from geoagent.model.nano import nano_config, nano_processor, train_tokenizer
 from tools.learn_words import known_texts
+from train.words import learn_words
 
 
 def main() -> None:
@@ -24,7 +24,7 @@ def main() -> None:
     config = nano_config(tokenizer)
     folder.mkdir(parents=True, exist_ok=True)
     config.save_pretrained(folder)
-    words = WordMeanings.learn(known_texts(config.meaning.classes))
+    words = learn_words(known_texts(config.meaning.classes))
     nano_processor(tokenizer, config, words).save_pretrained(folder)
     print(f"{folder}: {len(tokenizer)} tokens")
 

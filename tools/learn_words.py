@@ -1,4 +1,4 @@
-"""Count what words say of questions that name nothing, and write it into the folder of a model.
+"""Learn what words say of questions that name nothing, and write it into the folder of a model.
 
     python -m tools.learn_words runs/nano/model
 
@@ -13,8 +13,8 @@ from geoagent.data.associations import associations
 from geoagent.data.instructions import phrasing
 from geoagent.data.knowledge import load, plain_implicit
 from geoagent.model.configuration import GeoAgentConfig
-from geoagent.model.meaning import WordMeanings
 from geoagent.model.processor import WORDS_FILE
+from train.words import learn_words
 
 
 def known_texts(class_names: Sequence[str], *, associated: bool = True) -> Mapping[str, Sequence[str]]:
@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     classes = GeoAgentConfig.from_pretrained(folder).meaning.classes
     if not classes:
         parser.error(f"the configuration of {folder} names no classes (meaning.classes): it has no use for words")
-    WordMeanings.learn(known_texts(classes)).save(folder / WORDS_FILE)
+    learn_words(known_texts(classes)).save(folder / WORDS_FILE)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
     python -m tools.word_ceiling
 
-Counts the implicit questions, reasons and names that training may use (`geoagent.model.meaning`), and is asked the
+Reads the implicit questions, reasons and names that training may use (`geoagent.model.meaning`), and is asked the
 held-out questions: the class among all, and among eight of which one is meant.
 """
 
@@ -10,8 +10,8 @@ import numpy as np
 
 from geoagent.data.instructions import phrasing
 from geoagent.data.knowledge import available
-from geoagent.model.meaning import WordMeanings
 from tools.learn_words import known_texts
+from train.words import learn_words
 
 _IN_VIEW = 8
 _DRAWS = 5
@@ -23,7 +23,7 @@ def main() -> None:
     asked = [(text, n) for n, name in enumerate(names) for text in phrasing.implicit(name, "test")]
     meant = np.array([n for _, n in asked])
     for told in ("without associations", "with associations"):
-        words = WordMeanings.learn(known_texts(names, associated=told.startswith("with ")))
+        words = learn_words(known_texts(names, associated=told.startswith("with ")))
         of = np.stack([words.scores(text) for text, _ in asked])
         rng = np.random.default_rng(0)
         among = []

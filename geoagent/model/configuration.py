@@ -123,8 +123,8 @@ class MeaningConfig:
 
     classes: tuple[str, ...] = ()
     """Those it knows, canonical names; empty: off."""
-    word_weight: float = 0.6
-    """What the score of its words counts beside the language model's log-probability."""
+    word_weight: float = 4.0
+    """What the score of its words counts beside the language model's log-probability, which is too sure of itself."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "classes", tuple(self.classes))  # a list, from a configuration file

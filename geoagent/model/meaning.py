@@ -1,15 +1,14 @@
 """Which known class a question means that names none: what the language model makes of it, and what its words say.
 
 A large language model knows that fuel is kept in tanks. A small one that learned to read from some ten thousand
-questions remembers those, and is easily led astray by one that is put otherwise; counted words are not, and know no
-context. The two err differently: together they are right more often than either.
+questions remembers those, and is easily led astray by one that is put otherwise; a sum over its words is not, and knows
+no context. The two err differently: together they are right more often than either.
 
 Shapes: N questions, D the language model's width, K classes.
 """
 
 import re
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -21,10 +20,8 @@ from torch import Tensor, nn
 
 _PART = 4
 """Letters of the parts of words that count besides whole words."""
-_SMOOTH = 0.05
-"""Uses of each piece for each class that nobody has counted."""
-_COMMON = 10.0
-"""Uses of a piece from which on it counts half."""
+STEP = 0.2
+"""Of the weights of pieces."""
 
 
 class QuestionMeaning(nn.Module):
@@ -42,33 +39,19 @@ class QuestionMeaning(nn.Module):
 
 @dataclass(frozen=True)
 class WordMeanings:
-    """How often each piece of a question was used for each class."""
+    """How much each piece of a question speaks for each class; `train.words` learns it."""
 
     classes: tuple[str, ...]
     rows: Mapping[str, int]
     """The row of each piece."""
-    counts: csr_matrix
-    """uint16 [pieces,K]."""
-
-    @classmethod
-    def learn(cls, known: Mapping[str, Sequence[str]]) -> "WordMeanings":
-        """Count the pieces of what is known to be said of each class."""
-        rows: dict[str, int] = {}
-        cells: list[tuple[int, int, int]] = []
-        for number, texts in enumerate(known.values()):
-            counter = Counter(piece for text in texts for piece in sorted(pieces(text)))
-            cells += [(rows.setdefault(piece, len(rows)), number, count) for piece, count in counter.items()]
-        row, column, count = np.array(cells, dtype=np.int64).reshape(-1, 3).T
-        counts = csr_matrix((count.astype(np.uint16), (row, column)), shape=(len(rows), len(known)))
-        return cls(tuple(known), rows, counts)
+    weights: csr_matrix
+    """int8 [pieces,K], in steps of `STEP`."""
 
     def scores(self, question: str) -> NDArray[np.float64]:
-        """[K]: for each piece how much more often it goes with a class than by chance; rare ones say most."""
-        found = self.counts[[self.rows[piece] for piece in pieces(question) if piece in self.rows]].toarray()
-        total = found.sum(axis=1, keepdims=True, dtype=np.float64)
-        likely = np.log((found + _SMOOTH) / (total / len(self.classes) + _SMOOTH))
-        scores: NDArray[np.float64] = (likely / (1 + total / _COMMON)).sum(axis=0)
-        return scores
+        """Class logits [K]; all 0 of a question of which no piece is known."""
+        rows = [self.rows[piece] for piece in pieces(question) if piece in self.rows]
+        scores: NDArray[np.float64] = self.weights[rows].toarray().sum(axis=0, dtype=np.float64)
+        return scores * STEP / max(len(rows), 1) ** 0.5
 
     def save(self, path: Path) -> None:
         """Write a compressed file of numpy arrays."""
@@ -79,9 +62,9 @@ class WordMeanings:
                 file,
                 classes=classes,
                 pieces=rows,
-                counts=self.counts.data,
-                columns=self.counts.indices.astype(np.uint16),
-                starts=self.counts.indptr,
+                weights=self.weights.data,
+                columns=self.weights.indices.astype(np.uint16),
+                lengths=np.diff(self.weights.indptr).astype(np.uint16),
             )
 
     @classmethod
@@ -89,9 +72,10 @@ class WordMeanings:
         """Read what `save` wrote."""
         with np.load(path) as file:
             classes, names = (file[key].tobytes().decode().split("\n") for key in ("classes", "pieces"))
-            parts = (file["counts"], file["columns"].astype(np.int32), file["starts"])
-        counts = csr_matrix(parts, shape=(len(names), len(classes)))
-        return cls(tuple(classes), {name: row for row, name in enumerate(names)}, counts)
+            starts = np.concatenate([[0], file["lengths"].cumsum(dtype=np.int64)])
+            parts = (file["weights"], file["columns"].astype(np.int32), starts)
+        weights = csr_matrix(parts, shape=(len(names), len(classes)))
+        return cls(tuple(classes), {name: row for row, name in enumerate(names)}, weights)
 
 
 def pieces(text: str) -> set[str]:

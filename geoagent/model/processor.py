@@ -176,7 +176,7 @@ def _read_words(folder: str, classes: tuple[str, ...]) -> WordMeanings | None:
         return None
     words = WordMeanings.load(Path(path))
     if words.classes != classes:
-        raise GeoAgentError(f"{path} counts words of other classes than the model knows: run tools.learn_words on it")
+        raise GeoAgentError(f"{path} has words for other classes than the model knows: run tools.learn_words on it")
     return words
 
 

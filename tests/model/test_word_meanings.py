@@ -1,4 +1,4 @@
-"""What words say of a question that names nothing, counted on what is known to be said of each class."""
+"""What words say of a question that names nothing, learned from what is known to be said of each class."""
 
 from dataclasses import replace
 
@@ -12,6 +12,7 @@ from geoagent.model.processor import GeoAgentProcessor
 from geoagent.model.querying import QueryGrounder
 from geoagent.model.requests import Request
 from geoagent.types import GeoAgentError, Prompts
+from train.words import learn_words
 
 KNOWN = {
     "storage tank": ["Where is fuel kept?", "What holds crude oil?", "Where does the refinery store its petrol?"],
@@ -22,7 +23,7 @@ KNOWN = {
 
 @pytest.fixture(scope="module")
 def words():
-    return WordMeanings.learn(KNOWN)
+    return learn_words(KNOWN)
 
 
 def meant(words, question):
