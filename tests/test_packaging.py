@@ -11,6 +11,7 @@ import pytest
 from packaging.requirements import Requirement
 
 import geoagent
+from geoagent.model.catalogue import NANO_FOLDER
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -88,3 +89,9 @@ def test_the_wheel_holds_geoagent_and_nothing_else(tmp_path: Path) -> None:
     assert set(tracked.stdout.splitlines()) <= shipped
     assert "geoagent/py.typed" in shipped
     assert not [name for name in shipped if "__pycache__" in name or name.endswith((".pyc", ".pt", ".bin"))]
+
+
+def test_the_embedded_weights_stay_small() -> None:
+    """Forty megabytes: they travel in every wheel, and in the history."""
+    (weights,) = NANO_FOLDER.glob("*.safetensors")
+    assert weights.stat().st_size <= 40_000_000

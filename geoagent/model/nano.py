@@ -44,6 +44,8 @@ LOOKING_SIDE = 768
 """At which SAM2 sees images when it is asked: things are then as large as in the closer views of training."""
 READING_SIDE = 256
 """At which the language model sees them."""
+_PATCH = 16
+"""Pixels a side of what becomes one of its tokens."""
 
 # Qwen's template for one conversation, without the parts that nano never uses (tools, video).
 CHAT_TEMPLATE = """{%- for message in messages %}<|im_start|>{{ message.role }}
@@ -118,11 +120,11 @@ def nano_config(tokenizer: PreTrainedTokenizerFast) -> GeoAgentConfig:
             "hidden_size": 256,
             "intermediate_size": 768,
             "num_heads": 4,
-            "patch_size": 16,
+            "patch_size": _PATCH,
             "spatial_merge_size": 1,
             "temporal_patch_size": 1,
             "out_hidden_size": 256,
-            "num_position_embeddings": 1024,
+            "num_position_embeddings": (READING_SIDE // _PATCH) ** 2,
             "deepstack_visual_indexes": [2],
         },
         image_token_id=token("<|image_pad|>"),
@@ -149,7 +151,8 @@ def nano_config(tokenizer: PreTrainedTokenizerFast) -> GeoAgentConfig:
             backbone_feature_sizes=[[SIDE // 4] * 2, [SIDE // 8] * 2, [SIDE // 16] * 2],
         ),
         prompt_encoder_config=Sam2PromptEncoderConfig(image_size=SIDE),
-        mask_decoder_config=Sam2MaskDecoderConfig(mlp_dim=512),
+        # One mask a target is all that is ever asked for.
+        mask_decoder_config=Sam2MaskDecoderConfig(mlp_dim=512, num_multimask_outputs=0),
     )
     return GeoAgentConfig(
         mllm,
