@@ -1,4 +1,4 @@
-"""What words say of questions that name nothing: one softmax over the sum of their pieces, learned in seconds.
+"""What words say of questions that name nothing: one softmax over the sum of their pieces, learned in a minute.
 
 Counting how often a piece goes with a class does as well for the pieces, and worse for their sums: those of one word
 say the same several times. See `geoagent.model.meaning`.
