@@ -106,14 +106,15 @@ class SceneObjects:
         """[N,3] RGB, 0…255: the median of an object's pixels, of one in several pieces the mean of theirs."""
         if self._look is None:
             raise ValueError("colours are asked for, and there is nothing to look at: see Query.as_seen")
-        total = np.zeros((len(self), 3))
+        total, seen = np.zeros((len(self), 3)), np.zeros((len(self), 1))
         for left, top, number in self._numbered():
             pixels = self._look((left, top, left + number.shape[1], top + len(number)))
             for owner, window in enumerate(ndimage.find_objects(number)):
                 if window is not None:
                     inside = number[window] == owner + 1
                     total[owner] += np.median(pixels[window][inside], axis=0) * inside.sum()
-        return total / self.things.area[:, None]
+                    seen[owner] += inside.sum()
+        return total / np.maximum(seen, 1)
 
     def _numbered(self) -> Iterator[tuple[int, int, NDArray[np.int32]]]:
         """The pieces of the raster that show objects, with their numbers."""

@@ -257,3 +257,16 @@ def test_colours_are_measured_on_the_objects(phrase, meant):
 
 def test_a_colour_that_nothing_has_leaves_what_was_drawn():
     assert painted("green cars") == list(PAINTS)
+
+
+def test_what_lies_under_another_object_has_the_colour_of_what_is_seen_of_it():
+    pixels = np.full((40, 100, 3), 205, dtype=np.uint8)
+    boxes, size = [(10, 10, 30, 16), (16, 10, 30, 16)], (40, 100)
+    under, above = (
+        Instance(id=n, box=box, crop=np.ones((6, box[2] - box[0]), dtype=bool), score=0.9, image_size=size)
+        for n, box in enumerate(boxes, start=1)
+    )
+    found = target("white cars", under, above)
+    prediction = replace(said(found, info=ImageInfo(width=100, height=40)), pixels=pixels)
+    (meant,) = Singling.of(prediction).choose(prediction, {"cars": found}).targets
+    assert [one.box for one in meant.instances] == boxes
