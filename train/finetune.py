@@ -19,6 +19,7 @@ from train.evaluation import Evaluator
 from train.launching import make_accelerator, resolve_precision
 from train.loop import NonFiniteLossError, Trainer
 from train.objective import TrainedModule
+from train.recalling import class_vectors
 from train.starting import Start, build_start
 from train.writing import result_name, write_weights
 
@@ -39,7 +40,8 @@ def finetune(config: TrainConfig) -> Path:
     """Run (or go on with) what ``config`` describes; the folder of the result."""
     accelerator = make_accelerator(config)
     start = build_start(config, resolve_precision(config.precision))
-    module = TrainedModule(start.model, auxiliary=config.auxiliary)
+    vectors = class_vectors(start.model, start.processor) if config.auxiliary and start.knows_words else None
+    module = TrainedModule(start.model, auxiliary=config.auxiliary, class_vectors=vectors)
     batches = StepBatches(config, start.processor, accelerator.process_index, accelerator.num_processes)
     evaluator = None
     if config.evaluate_every and accelerator.is_main_process:

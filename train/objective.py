@@ -82,12 +82,15 @@ _DIVISOR: Mapping[str, str] = {
 class TrainedModule(nn.Module):
     """Model and auxiliary heads as one module: what Accelerate wraps. Its forward gives the sums of all losses."""
 
-    def __init__(self, model: GeoAgentModel, *, auxiliary: bool) -> None:
+    def __init__(self, model: GeoAgentModel, *, auxiliary: bool, class_vectors: Tensor | None = None) -> None:
+        """``class_vectors``: what is known already of the heads, see `train.recalling`."""
         super().__init__()
         self.model = model
         if model.config.meaning.classes and model.config.meaning.classes != CLASS_NAMES:
             raise ValueError("meaning.classes must be the table of classes, whose questions are trained on")
         self.heads = AuxiliaryHeads(model.config, len(CLASS_NAMES)) if auxiliary else None
+        if self.heads is not None and class_vectors is not None:
+            self.heads.set_class_vectors(class_vectors)
 
     def forward(self, batch: TrainBatch) -> dict[str, Tensor]:
         """Sum of each loss over this batch."""

@@ -22,6 +22,8 @@ class Start:
     processor: GeoAgentProcessor
     adapter: peft.PeftModel | None
     """The same networks as ``model`` as peft sees them, where they are trained by LoRA."""
+    knows_words: bool = False
+    """Whether the model has a pixel map that was trained before."""
 
 
 def build_start(config: TrainConfig, precision: str = "no") -> Start:
@@ -48,4 +50,5 @@ def build_start(config: TrainConfig, precision: str = "no") -> Start:
     if not torch.cuda.is_available():
         # PyTorch's fused attention takes four times as long for small windows on a CPU as two products and a softmax.
         model.sam.vision_encoder.backbone.config._attn_implementation = "eager"
-    return Start(model, processor, adapter)
+    knows_words = model.pixel_map is not None and not base.scratch and not base.mllm
+    return Start(model, processor, adapter, knows_words)

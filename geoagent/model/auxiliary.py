@@ -74,6 +74,17 @@ class AuxiliaryHeads(nn.Module):
         assert bias is not None
         return torch.cat([self.classify_pixel.weight.flatten(1), bias[:, None]], dim=1)
 
+    @torch.no_grad()
+    def set_class_vectors(self, vectors: Tensor) -> None:
+        """Begin with these `class_vectors`; what is not known of the others must not teach before it has learned."""
+        bias = self.classify_pixel.bias
+        assert bias is not None
+        for layer in (self.classify_token[-1], self.classify_state[-1]):
+            for parameter in layer.parameters():
+                parameter.zero_()
+        self.classify_pixel.weight.copy_(vectors[:, :-1, None, None])
+        bias.copy_(vectors[:, -1])
+
 
 def class_map_loss(logits: Tensor, truth: ClassMaps) -> Tensor:
     """Cross-entropy of what is there and of what is not, plus Dice of what is there: a scalar.
