@@ -1,7 +1,7 @@
 """Class heads of a model that was stored without them: what its own words say is what its pixels are called.
 
-The heads of `geoagent.model.auxiliary` are thrown away after training. A run that goes on from a stored model would begin
-with random ones, and spend its first hundred steps on pulling the pixels after them.
+The heads of `geoagent.model.auxiliary` are thrown away after training. A run that goes on from a stored model would
+begin with random ones, and spend its first hundred steps on pulling the pixels after them.
 """
 
 import numpy as np
