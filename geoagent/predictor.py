@@ -25,7 +25,7 @@ from geoagent.model.processor import GeoAgentProcessor
 from geoagent.model.requests import Draft, DraftTarget, Grounder, Request
 from geoagent.model.tokens import plain_answer
 from geoagent.model.zoo import load_grounder
-from geoagent.plan import question_for
+from geoagent.plan import plan_phrase, question_for
 from geoagent.singling import Singling
 from geoagent.types import GeoAgentError, Instance, Mask, Prediction, Prompts, Target
 
@@ -174,7 +174,7 @@ class Predictor:
         predictions = []
         for draft, window, (session, text, pointed) in zip(self._answers(requests), windows, asked, strict=True):
             whole = draft if window is None else in_whole(draft, window, session.raster.info.size)
-            prediction = self._prediction(whole, session.raster, text)
+            prediction = self._prediction(whole, session, text, pointed=bool(pointed))
             if measured and not pointed:
                 prediction = self._singled_out(session, prediction)
             predictions.append(prediction)
@@ -205,7 +205,7 @@ class Predictor:
             return replace(prediction, warnings=(*prediction.warnings, *singling.warnings))
         requests = [Request(session.encoded, size, question_for(n), brief=True, phrase=n) for n in singling.nouns]
         drafts = self.grounder.answer(requests)
-        seen = {n: finish_target(d.targets[0], session.raster) for n, d in zip(singling.nouns, drafts, strict=True)}
+        seen = {n: self._finished(d.targets[0], session) for n, d in zip(singling.nouns, drafts, strict=True)}
         return singling.choose(prediction, seen)
 
     def caveats(self) -> tuple[str, ...]:
@@ -214,12 +214,21 @@ class Predictor:
             return ()
         return (f"{self.name} is not trained enough to be relied on: look at its masks before you use them",)
 
-    def _prediction(self, draft: Draft, raster: Raster, text: str) -> Prediction:
+    def _finished(self, draft: DraftTarget, session: "SceneSession") -> Target:
+        """A target at the image's size, without objects that seen as wholes are something else."""
+        target, recognition = finish_target(draft, session.raster), self.model.recognition
+        if recognition is None:
+            return target
+        return recognition.checked(target, plan_phrase(target.phrase).class_name, session.encoded.pixels[0])
+
+    def _prediction(self, draft: Draft, session: "SceneSession", text: str, *, pointed: bool) -> Prediction:
+        raster = session.raster
+        targets = (finish_target(t, raster) if pointed else self._finished(t, session) for t in draft.targets)
         warnings = (*raster.info.extra.get("remarks", ()), *draft.warnings, *self.caveats())
         return Prediction(
             answer=plain_answer(draft.marked_answer),
             marked_answer=draft.marked_answer,
-            candidates=tuple(finish_target(t, raster) for t in draft.targets),
+            candidates=tuple(targets),
             image=raster.info,
             instruction=text,
             model=self.name,

@@ -101,7 +101,7 @@ class StepBatches(Dataset[TrainBatch]):
         step = index // self.config.accumulate
         stage = self.config.stage_at(step)
         rng = np.random.default_rng((self.config.seed, index * self.ranks + self.rank))
-        items = [self._item(rng, step, stage) for _ in range(stage.images)]
+        items = [self.draw_item(rng, step, stage) for _ in range(stage.images)]
         processor = self.processor
         sizes = replace(stage, side=WORDS_SIDE, sam=0).sizes if stage.words_only else stage.sizes
         if sizes:
@@ -120,7 +120,8 @@ class StepBatches(Dataset[TrainBatch]):
         light = tuple(replace(sample, image=_NO_PIXELS, targets=()) for sample in batch.samples)
         return TrainBatch(replace(batch, samples=light), maps, classes, stage, step)
 
-    def _item(self, rng: Generator, step: int, stage: StageConfig) -> Item:
+    def draw_item(self, rng: Generator, step: int, stage: StageConfig) -> Item:
+        """An image of one of the sources."""
         at = np.array([step / max(self.config.steps, 1)])
         weights = np.concatenate([source.weight * source.schedule.at(at) for source in self.sources])
         for _ in range(_TRIES):

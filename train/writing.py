@@ -28,11 +28,11 @@ def write_weights(start: Start, config: TrainConfig, folder: Path) -> None:
 def write_model(model: GeoAgentModel, processor: GeoAgentProcessor, folder: Path, *, shard: str = "1GB") -> None:
     """Configuration, weights in half precision where that holds them, tokenizer and image processors."""
     model.config.trained = True
-    model.save_pretrained(folder, state_dict=_halved(model.state_dict()), max_shard_size=shard)
+    model.save_pretrained(folder, state_dict=halved(model.state_dict()), max_shard_size=shard)
     processor.save_pretrained(folder)
 
 
-def _halved(values: dict[str, Tensor]) -> dict[str, Tensor]:
+def halved(values: dict[str, Tensor]) -> dict[str, Tensor]:
     """float16, or the values as they are if one of them is too large for it; what is shared stays shared."""
     halves: dict[int, Tensor] = {}
     for value in values.values():

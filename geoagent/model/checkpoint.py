@@ -29,6 +29,7 @@ STAGES = (
     "sight",
     "meaning",
     "cores",
+    "recognition",
     "query_parts",
     "interaction",
     "compression",

@@ -89,6 +89,20 @@ class InstanceConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RecognitionConfig:
+    """Objects seen as wholes, see `geoagent.model.recognition`. Needs the pixel map."""
+
+    classes: tuple[str, ...] = ()
+    """Those it knows, canonical names; empty: off."""
+    width: int = 128
+    least: float = -1.0
+    """What its logit and that of the object's own score have to exceed together."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "classes", tuple(self.classes))  # a list, from a configuration file
+
+
+@dataclass(frozen=True, kw_only=True)
 class ScoreConfig:
     """The calibrated score: sigmoid(bias + token·logit P(<seg>) + object·logit + iou·logit(IoU score) + peak·logit).
 
@@ -186,6 +200,7 @@ class GeoAgentConfig(PreTrainedConfig):
         prompting: GPG, see `PromptingConfig`.
         modulation: GMFE, see `ModulationConfig`.
         instances: Splitting into objects, see `InstanceConfig`.
+        recognition: Objects seen as wholes, see `RecognitionConfig`.
         score: Calibration, see `ScoreConfig`.
         answer: The answer language, see `AnswerConfig`.
         meaning: What questions mean that name nothing, see `MeaningConfig`.
@@ -203,6 +218,7 @@ class GeoAgentConfig(PreTrainedConfig):
         "prompting": PromptingConfig,
         "modulation": ModulationConfig,
         "instances": InstanceConfig,
+        "recognition": RecognitionConfig,
         "score": ScoreConfig,
         "answer": AnswerConfig,
         "meaning": MeaningConfig,
@@ -213,6 +229,7 @@ class GeoAgentConfig(PreTrainedConfig):
     prompting: PromptingConfig
     modulation: ModulationConfig
     instances: InstanceConfig
+    recognition: RecognitionConfig
     score: ScoreConfig
     answer: AnswerConfig
     meaning: MeaningConfig
@@ -247,6 +264,8 @@ class GeoAgentConfig(PreTrainedConfig):
             raise ValueError(
                 "modulation (GMFE) attends to the context tokens of CLSM: switch clsm on or modulation off"
             )
+        if self.recognition.classes and not self.prompting.pixel_map:
+            raise ValueError("recognition pools the pixel map: give prompting.pixel_map a width")
         if self.prompting.query_map and self.answer.query == "description":
             raise ValueError("prompting.query_map reads the state at <seg>, which the description query does not have")
         if self.switches.spatial_layers and self.answer.query == "description":

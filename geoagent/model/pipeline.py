@@ -27,6 +27,7 @@ from geoagent.model.meaning import QuestionMeaning
 from geoagent.model.modulation import Gmfe
 from geoagent.model.pixel_map import PixelMap
 from geoagent.model.prompting import Gpg, GroundedPrompts
+from geoagent.model.recognition import ObjectRecognition
 from geoagent.model.sight import SharedSight
 from geoagent.model.spatial_attention import seg_attention, watch_attention
 
@@ -145,6 +146,9 @@ class GeoAgentModel(PreTrainedModel):
         self.cores = CoreHead(config.instances, widths[0])
         known = config.meaning.classes
         self.meaning = QuestionMeaning(config.text_width, len(known)) if known else None
+        self.recognition = (
+            ObjectRecognition(config.recognition, drawn.pixel_map) if config.recognition.classes else None
+        )
         self.query_parts = switches.query_parts(config)
         self.interaction = switches.feature_interaction(config)
         self.compression = switches.token_compression(config)
