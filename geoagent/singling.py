@@ -31,11 +31,11 @@ class Singling:
 
     @classmethod
     def of(cls, prediction: Prediction) -> "Singling":
-        """Those that were drawn and set conditions which this image allows to measure."""
+        """Those that are drawn or believed in, and set conditions which this image allows to measure."""
         queries, warnings = {}, []
         for place, target in enumerate(prediction.candidates):
             query = plan_phrase(target.phrase)
-            if not query.conditions or not target.mask.any():
+            if not query.conditions or not (target.mask.any() or target.score >= prediction.threshold):
                 continue
             if {"m", "m2"} & set(query.units()) and not is_measurable(prediction.image):
                 warnings.append(f"{target.phrase!r} could not be measured: the image has no ground size")
@@ -62,7 +62,7 @@ class Singling:
             meant = [found[query.noun][i] for i in selection.choose(query)]
             if meant:
                 candidates[number] = replace(candidates[number], mask=_union(meant, info), instances=_numbered(meant))
-            else:
+            elif candidates[number].mask.any():
                 warnings.append(f"{candidates[number].phrase!r} could not be measured and is shown as it was drawn")
         told = dict.fromkeys((*prediction.warnings, *selection.remarks, *warnings))
         return replace(prediction, candidates=tuple(candidates), warnings=tuple(told))

@@ -81,7 +81,7 @@ class Oracle:
             meaning=MeaningConfig(classes=(self.meant,) if self.meant else ()),
             trained=True,
         )
-        self.model: Any = SimpleNamespace(config=config)
+        self.model: Any = SimpleNamespace(config=config, recognition=None)
         self.shown: list[tuple[int, ...]] = []
         self.asked = 0
 

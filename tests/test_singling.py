@@ -195,8 +195,17 @@ def test_what_was_drawn_stands_in_where_nothing_is_seen_by_its_name():
     assert [found.box for found in chosen.candidates[0].instances] == [large.box]
 
 
-def test_nothing_drawn_stays_nothing():
-    assert not Singling.of(said(target("the largest ship"))).queries
+def test_what_is_believed_in_but_was_not_drawn_is_looked_for_by_its_name():
+    one, large = blob(20, 0.9), blob(60, 0.9, area=32)
+    prediction = said(target("the largest ship"))
+    chosen = Singling.of(prediction).choose(prediction, {"ships": target("ships", one, large)})
+    assert [found.box for found in chosen.candidates[0].instances] == [large.box]
+    nothing = Singling.of(prediction).choose(prediction, {"ships": target("ships", score=0.01)})
+    assert not nothing.candidates[0].mask.any() and not nothing.warnings
+
+
+def test_nothing_drawn_and_nothing_believed_stays_nothing():
+    assert not Singling.of(said(target("the largest ship", score=0.1))).queries
 
 
 def test_an_impossible_place_is_no_place():

@@ -17,11 +17,12 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from geoagent.config import load_yaml
+from geoagent.data.class_maps import THING_NAMES
 from geoagent.model import checkpoint
 from geoagent.model.pipeline import GeoAgentModel
 from train.batches import StepBatches
 from train.config import StageConfig, TrainConfig
-from train.objects import COUNTED, VIEW, FoundObjects, LabelledView, find_objects, learn_objects, told_apart
+from train.objects import VIEW, FoundObjects, LabelledView, find_objects, learn_objects, told_apart
 from train.recalling import class_vectors
 from train.writing import halved
 
@@ -78,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _with_recognition(model: GeoAgentModel) -> GeoAgentModel:
     """The same model with a network that knows the countable classes, learned before or not."""
-    config = model.config.with_parts(recognition={"classes": COUNTED})
+    config = model.config.with_parts(recognition={"classes": THING_NAMES})
     whole = GeoAgentModel(config)
     whole.load_state_dict(model.state_dict(), strict=False)
     return whole

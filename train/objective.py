@@ -79,12 +79,17 @@ _DIVISOR: Mapping[str, str] = {
 }
 
 
+_TOKENS_FIRST = 100
+"""Steps in which a head that begins anew learns from a tower that knows its classes already, and not the reverse."""
+
+
 class TrainedModule(nn.Module):
     """Model and auxiliary heads as one module: what Accelerate wraps. Its forward gives the sums of all losses."""
 
     def __init__(self, model: GeoAgentModel, *, auxiliary: bool, class_vectors: Tensor | None = None) -> None:
         """``class_vectors``: what is known already of the heads, see `train.recalling`."""
         super().__init__()
+        self.recalled = class_vectors is not None
         self.model = model
         if model.config.meaning.classes and model.config.meaning.classes != CLASS_NAMES:
             raise ValueError("meaning.classes must be the table of classes, whose questions are trained on")
@@ -105,7 +110,7 @@ class TrainedModule(nn.Module):
         sums["answer"] = losses.answer_tokens(output.answer_logits, batch.batch.inputs.text.answer_labels).sum()
         sums |= self._asked(output.states, batch)
         if self.heads is not None:
-            logits = self.heads(output.features, output.queries.state)
+            logits = self.heads(output.features, output.queries.state, teach_tokens=self._teaches(batch))
             sums["classes"] = class_loss(logits.classes, batch.classes).sum()
             maps = batch.maps
             sums["class_maps"] = class_map_loss(logits.fine, maps) + class_map_loss(logits.tokens, maps)
@@ -117,7 +122,7 @@ class TrainedModule(nn.Module):
         inputs = batch.batch.inputs
         features = self.model.encode_images(inputs.pixel_values, inputs.grid_thw, inputs.sam_pixels)
         nothing = features.vision.merged[0].new_zeros(0, self.model.config.text_width)
-        logits = self.heads(features, nothing)
+        logits = self.heads(features, nothing, teach_tokens=self._teaches(batch))
         return {"class_maps": class_map_loss(logits.fine, batch.maps) + class_map_loss(logits.tokens, batch.maps)}
 
     def _words(self, batch: TrainBatch) -> dict[str, Tensor]:
@@ -143,8 +148,13 @@ class TrainedModule(nn.Module):
         sums["coarse"] = _coarse(coarse, grounding, truth.masks, truth.weight)
         sums["consistency"] = _consistency(grounding, queries.state)
         if self.heads is not None:
-            sums["class_maps"] = class_map_loss(self.heads.classify_tokens(vision), batch.maps)
+            logits = self.heads.classify_tokens(vision, teach=self._teaches(batch))
+            sums["class_maps"] = class_map_loss(logits, batch.maps)
         return sums
+
+    def _teaches(self, batch: TrainBatch) -> bool:
+        """Whether the head of the vision tower's tokens knows enough: of those that are recalled it alone does not."""
+        return not self.recalled or batch.step >= _TOKENS_FIRST
 
     def _said(self, states: Tensor, batch: TrainBatch) -> dict[str, Tensor]:
         text = batch.batch.inputs.text

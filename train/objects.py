@@ -16,8 +16,7 @@ from scipy import ndimage
 from torch import Tensor, nn
 from torch.nn import functional
 
-from geoagent.data.class_maps import CLASS_NAMES, class_maps
-from geoagent.data.classes import CLASSES
+from geoagent.data.class_maps import CLASS_NAMES, THING_NAMES, class_maps
 from geoagent.model.auxiliary import ClassMaps
 from geoagent.model.pipeline import GeoAgentModel
 from geoagent.model.processor import GeoAgentProcessor
@@ -28,9 +27,7 @@ VIEW = 512
 """Side of the views, which SAM2 sees as they are."""
 _SIDE = VIEW // 2
 """Of the maps in which objects are looked for."""
-COUNTED = tuple(name for name in CLASS_NAMES if CLASSES[name].kind == "thing")
-"""Classes whose objects are told apart."""
-_COLUMNS = [CLASS_NAMES.index(name) for name in COUNTED]
+_COLUMNS = [CLASS_NAMES.index(name) for name in THING_NAMES]
 _MOST = 12
 """Objects of one class in one view: else most of all would be trees."""
 _LEAST = 2
@@ -84,7 +81,7 @@ def find_objects(
     maps = torch.einsum("ehw,ke->khw", pixels[0], some[:, :-1]) + some[:, -1, None, None]
     drawn = functional.interpolate(maps[None], size=(_SIDE, _SIDE), mode="bilinear")[0].numpy() > 0
     pooled = [torch.zeros(0, 3 * len(pixels[0]) + 3)]
-    labels = [torch.zeros(0, len(COUNTED))]
+    labels = [torch.zeros(0, len(THING_NAMES))]
     asked = []
     for number, where in enumerate(drawn):
         for box, crop in _components(where, rng):
@@ -119,7 +116,7 @@ def _what_it_is(maps: ClassMaps, box: Box, crop: Mask) -> NDArray[np.float32]:
 
 
 def learn_objects(recognition: ObjectRecognition, found: FoundObjects, steps: int, seed: int = 0) -> None:
-    """Teach a network that knows `COUNTED` what the objects are that were ``found``."""
+    """Teach a network that knows `THING_NAMES` what the objects are that were ``found``."""
     generator = torch.Generator().manual_seed(seed)
     torch.manual_seed(seed)
     mean, spread = found.pooled.float().mean(dim=0), found.pooled.float().std(dim=0).clamp(min=1e-3)

@@ -15,6 +15,8 @@ from geoagent.model.auxiliary import UNKNOWN_CLASS, ClassMaps
 from geoagent.types import AnnotatedScene, SceneObject
 
 CLASS_NAMES: tuple[str, ...] = tuple(CLASSES)
+THING_NAMES = tuple(name for name in CLASS_NAMES if CLASSES[name].kind == "thing")
+"""Classes whose objects are told apart, without parts."""
 _NUMBER = {name: number for number, name in enumerate(CLASS_NAMES)}
 _INSIDE = {name: [_NUMBER[c] for c in CLASS_NAMES if name in members(c)] for name in CLASS_NAMES}
 """Maps that an object of a class is drawn into: a bus is a large vehicle and a vehicle too."""

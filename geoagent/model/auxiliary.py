@@ -55,16 +55,19 @@ class AuxiliaryHeads(nn.Module):
         self.classify_token = nn.Sequential(nn.LayerNorm(config.text_width), nn.Linear(config.text_width, class_count))
         self.classify_state = nn.Sequential(nn.LayerNorm(config.text_width), nn.Linear(config.text_width, class_count))
 
-    def forward(self, features: ImageFeatures, states: Tensor) -> AuxiliaryLogits:
+    def forward(self, features: ImageFeatures, states: Tensor, *, teach_tokens: bool = True) -> AuxiliaryLogits:
         """Class logits from features of one batch (all images of one grid) and states [N,D]."""
         pixels = features.pixels if self.embed is None else self.embed(features.sam)
         return AuxiliaryLogits(
-            self.classify_pixel(pixels), self.classify_tokens(features.vision), self.classify_state(states)
+            self.classify_pixel(pixels),
+            self.classify_tokens(features.vision, teach=teach_tokens),
+            self.classify_state(states),
         )
 
-    def classify_tokens(self, vision: VisionTokens) -> Tensor:
-        """Class logits [B,K,Hv,Wv] of the vision tower's tokens."""
-        logits: Tensor = self.classify_token(torch.stack(vision.merged))
+    def classify_tokens(self, vision: VisionTokens, *, teach: bool = True) -> Tensor:
+        """Class logits [B,K,Hv,Wv] of the vision tower's tokens; ``teach``: the tower learns from them, too."""
+        tokens = torch.stack(vision.merged)
+        logits: Tensor = self.classify_token(tokens if teach else tokens.detach())
         return logits.permute(0, 3, 1, 2)
 
     @property
@@ -76,12 +79,9 @@ class AuxiliaryHeads(nn.Module):
 
     @torch.no_grad()
     def set_class_vectors(self, vectors: Tensor) -> None:
-        """Begin with these `class_vectors`; what is not known of the others must not teach before it has learned."""
+        """Begin with these `class_vectors`."""
         bias = self.classify_pixel.bias
         assert bias is not None
-        for layer in (self.classify_token[-1], self.classify_state[-1]):
-            for parameter in layer.parameters():
-                parameter.zero_()
         self.classify_pixel.weight.copy_(vectors[:, :-1, None, None])
         bias.copy_(vectors[:, -1])
 

@@ -21,6 +21,7 @@ from transformers.models.sam2.configuration_sam2 import (
     Sam2VisionConfig,
 )
 
+from geoagent.data.class_maps import THING_NAMES
 from geoagent.data.classes import CLASSES
 from geoagent.model.configuration import GeoAgentConfig
 from geoagent.model.meaning import WordMeanings
@@ -178,6 +179,7 @@ def nano_config(tokenizer: PreTrainedTokenizerFast) -> GeoAgentConfig:
             "tile": SIDE,
             "closer": 2.5,
         },
+        recognition={"classes": THING_NAMES},
         meaning={"classes": tuple(CLASSES)},
         answer={"max_new_tokens": 96, "singling": True},
     )

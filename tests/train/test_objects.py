@@ -7,13 +7,14 @@ import pytest
 import torch
 
 from geoagent.data.augment import ViewConfig, random_view
+from geoagent.data.class_maps import THING_NAMES
 from geoagent.data.synth import render_scene
 from geoagent.model import checkpoint
 from geoagent.model.catalogue import NANO_FOLDER
 from geoagent.model.configuration import GeoAgentConfig, RecognitionConfig
 from geoagent.model.recognition import ObjectRecognition
 from tools import learn_objects as tool
-from train.objects import COUNTED, VIEW, FoundObjects, LabelledView, find_objects, learn_objects, told_apart
+from train.objects import VIEW, FoundObjects, LabelledView, find_objects, learn_objects, told_apart
 from train.recalling import class_vectors
 
 
@@ -35,7 +36,7 @@ def test_right_and_wrong_objects_are_found(found):
 def test_what_was_learned_tells_right_from_wrong(found):
     whole = FoundObjects.joined(found)
     width = (whole.pooled.shape[1] - 3) // 3
-    recognition = ObjectRecognition(RecognitionConfig(classes=COUNTED), width)
+    recognition = ObjectRecognition(RecognitionConfig(classes=THING_NAMES), width)
     before = told_apart(recognition, whole)
     learn_objects(recognition, whole, steps=60)
     assert told_apart(recognition, whole) > max(0.9, before)
@@ -49,6 +50,6 @@ def test_the_tool_writes_a_model_that_knows_objects(tmp_path):
     config.write_text("name: few\nsources:\n  - {data: synth, size: 256, pool: 2}\nworkers: 0\n")
     tool.main([str(folder), "--config", str(config), "--views", "2"])
     model, _ = checkpoint.from_folder(folder)
-    assert model.config.recognition.classes == COUNTED
+    assert model.config.recognition.classes == THING_NAMES
     assert model.recognition.classify.weight.any()
     assert model.config.trained == before.trained and model.config.score == before.score
