@@ -37,7 +37,7 @@ class Scripted:
         score = SimpleNamespace(threshold=0.5)
         image = SimpleNamespace(max_aspect=3.0, closer=0.0)
         config = SimpleNamespace(trained=True, score=score, image=image, answer=AnswerConfig(), meaning=MeaningConfig())
-        self.model = SimpleNamespace(config=config)
+        self.model = SimpleNamespace(config=config, recognition=None)
         self.encoded = 0
         self.requests = []
 

@@ -117,8 +117,12 @@ def _what_it_is(maps: ClassMaps, box: Box, crop: Mask) -> NDArray[np.float32]:
 
 def learn_objects(recognition: ObjectRecognition, found: FoundObjects, steps: int, seed: int = 0) -> None:
     """Teach a network that knows `THING_NAMES` what the objects are that were ``found``."""
-    generator = torch.Generator().manual_seed(seed)
-    torch.manual_seed(seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        _learn(recognition, found, steps)
+
+
+def _learn(recognition: ObjectRecognition, found: FoundObjects, steps: int) -> None:
     mean, spread = found.pooled.float().mean(dim=0), found.pooled.float().std(dim=0).clamp(min=1e-3)
     read, classify = recognition.read, recognition.classify
     nn.init.xavier_uniform_(classify.weight)
@@ -127,7 +131,7 @@ def learn_objects(recognition: ObjectRecognition, found: FoundObjects, steps: in
     for step in range(steps):
         for group in optimizer.param_groups:
             group["lr"] = _RATE * (1 - step / steps)
-        chosen = torch.randint(len(found.asked), (_BATCH,), generator=generator)
+        chosen = torch.randint(len(found.asked), (_BATCH,))
         inputs = functional.dropout((found.pooled[chosen].float() - mean) / spread, 0.5 * _DROPPED)
         logits = classify(functional.dropout(functional.gelu(read(inputs)), _DROPPED))
         labels = found.labels[chosen]

@@ -202,6 +202,12 @@ def lookalikes(name: str) -> frozenset[str]:
 
 
 @cache
+def alike(name: str) -> frozenset[str]:
+    """The class itself and those that pass for it, or it for them: a solar panel, a solar farm."""
+    return frozenset({name, *CLASSES[name].seen_as, *(c.name for c in _TABLE if name in c.seen_as)})
+
+
+@cache
 def rivals(name: str) -> frozenset[str]:
     """Classes whose presence forbids the claim that there is no ``name``: its members and its lookalikes."""
     return members(name) | lookalikes(name)

@@ -95,7 +95,7 @@ class RecognitionConfig:
     classes: tuple[str, ...] = ()
     """Those it knows, canonical names; empty: off."""
     width: int = 128
-    least: float = -1.0
+    least: float = -0.5
     """What its logit and that of the object's own score have to exceed together."""
 
     def __post_init__(self) -> None:

@@ -15,13 +15,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from geoagent.data.classes import alike
+from geoagent.model.attention import ZeroLinear
 from geoagent.model.configuration import RecognitionConfig
 from geoagent.types import Box, Instance, Mask, Target
 
 _MEASURES = 3
 _AROUND = 0.35
 """Cells around an object that count as its surroundings, as a part of its longer side."""
-_SURELY = 5.0
 
 
 class ObjectRecognition(nn.Module):
@@ -31,14 +32,7 @@ class ObjectRecognition(nn.Module):
         super().__init__()
         self.config = config
         self.read = nn.Linear(3 * pixel_width + _MEASURES, config.width)
-        self.classify = nn.Linear(config.width, len(config.classes))
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """It lets everything pass."""
-        self.read.reset_parameters()
-        nn.init.zeros_(self.classify.weight)
-        nn.init.constant_(self.classify.bias, _SURELY)
+        self.classify = ZeroLinear(config.width, len(config.classes))
 
     def forward(self, pooled: Tensor) -> Tensor:
         """See the class."""
@@ -49,17 +43,19 @@ class ObjectRecognition(nn.Module):
     def checked(self, target: Target, class_name: str | None, pixels: Tensor) -> Target:
         """``target`` without the objects that are probably no ``class_name``, but never without all of them.
 
+        What passes for a ``class_name`` stays: nobody can say whether solar panels in a field are a solar farm.
+
         Args:
             target: What was found.
             class_name: What it should be; a class that is not known here is left as it is.
             pixels: Its image's vectors [E,h,w].
         """
-        if class_name not in self.config.classes or len(target.instances) < 2:
+        if class_name is None or class_name not in self.config.classes or len(target.instances) < 2:
             return target
-        column = self.config.classes.index(class_name)
+        columns = [n for n, name in enumerate(self.config.classes) if name in alike(class_name)]
         pooled = torch.stack([pool(pixels, one.box, one.crop, one.image_size) for one in target.instances])
         own = torch.logit(torch.tensor([one.score for one in target.instances]), eps=1e-4)
-        sure = self(pooled.to(self.read.weight)).float().cpu()[:, column] + own
+        sure = self(pooled.to(self.read.weight)).float().cpu()[:, columns].amax(dim=1) + own
         kept = (sure > self.config.least) | (sure == sure.max())
         return _without(target, [one for one, stays in zip(target.instances, kept.tolist(), strict=True) if not stays])
 

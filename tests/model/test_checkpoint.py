@@ -77,7 +77,8 @@ def test_new_stages_start_alike_from_stock_and_from_scratch(stock_folders):
     """Built on the meta device and filled in afterwards: norms at one, biases and weights of their usual spread."""
     mllm_folder, sam_folder = stock_folders["qwen3_vl"]
     maps = {"pixel_map": 24, "refined_map": True, "place_map": 16, "mark_map": True, "shared_sight": True}
-    parts = {"prompting": maps, "meaning": {"classes": ("ship", "road")}}
+    known = {"classes": ("ship", "road")}
+    parts = {"prompting": maps, "meaning": known, "recognition": known}
     model, _ = checkpoint.from_stock(str(mllm_folder), str(sam_folder), **tiny_parts(**parts))
     fresh, _ = tiny_model(shaken=False, **parts)
     for stage in checkpoint.STAGES:

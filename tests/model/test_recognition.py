@@ -79,6 +79,18 @@ def test_the_best_is_never_dropped_and_other_classes_are_left_alone():
     assert network.checked(found, None, pixels) is found
 
 
+def test_what_passes_for_it_stays():
+    network = ObjectRecognition(RecognitionConfig(classes=("solar panel", "solar farm", "bus"), width=8), WIDTH)
+    only_where_bright(network)  # which the first class is
+    found, pixels = objects((0, 0, 8, 8), (24, 16, 32, 24)), torch.zeros(WIDTH, 8, 12)
+    pixels[0] = 5.0
+    with torch.no_grad():
+        network.classify.bias[1:] = -20.0
+    assert network.checked(found, "solar farm", pixels) is found
+    pixels[0, 0:2, 0:2] = 0.0  # what is no solar panel does not pass
+    assert [one.box for one in network.checked(found, "solar farm", pixels).instances] == [(24, 16, 32, 24)]
+
+
 def test_before_it_has_learned_everything_passes():
     found = objects((0, 0, 8, 8), (24, 16, 32, 24), score=0.5)
     assert recognition().checked(found, "bus", torch.randn(WIDTH, 8, 12)) is found
