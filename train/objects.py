@@ -125,6 +125,7 @@ def learn_objects(recognition: ObjectRecognition, found: FoundObjects, steps: in
 def _learn(recognition: ObjectRecognition, found: FoundObjects, steps: int) -> None:
     mean, spread = found.pooled.float().mean(dim=0), found.pooled.float().std(dim=0).clamp(min=1e-3)
     read, classify = recognition.read, recognition.classify
+    read.reset_parameters()  # what was learned before is for inputs that are not normalised
     nn.init.xavier_uniform_(classify.weight)
     nn.init.zeros_(classify.bias)
     optimizer = torch.optim.AdamW(recognition.parameters(), lr=_RATE, weight_decay=_DECAY)

@@ -40,6 +40,10 @@ def test_what_was_learned_tells_right_from_wrong(found):
     before = told_apart(recognition, whole)
     learn_objects(recognition, whole, steps=60)
     assert told_apart(recognition, whole) > max(0.9, before)
+    learned = {name: value.clone() for name, value in recognition.state_dict().items()}
+    learn_objects(recognition, whole, steps=60)
+    for name, value in recognition.state_dict().items():
+        assert torch.equal(value, learned[name]), "learning anew does not depend on what was learned before"
 
 
 def test_the_tool_writes_a_model_that_knows_objects(tmp_path):
