@@ -105,6 +105,11 @@ def plan_phrase(phrase: str) -> Query:
     return _meant(said) or Query(phrase=bare, noun=bare)
 
 
+def items_of(text: str) -> list[str]:
+    """What commas and "and" part in a text: the items of a list, the first with what leads up to it."""
+    return [item for item in _SPLIT.split(normal(text)) if item]
+
+
 def question_for(noun: str) -> str:
     """The question that asks for all of a noun of a plan."""
     return f"Segment the {noun}."
@@ -434,9 +439,8 @@ def class_of(noun: str) -> str | None:
 
 
 def names_in(text: str) -> set[str]:
-    """The classes that a text names, in whatever form."""
-    said = f" {_letters(text)} "
-    return {name for form, name in _forms() if f" {form} " in said}
+    """The classes that a text names, in whatever form; a car park is no car."""
+    return {name for found in _names().finditer(_letters(text)) for name in _forms()[found[0]]}
 
 
 def _letters(text: str) -> str:
@@ -444,11 +448,19 @@ def _letters(text: str) -> str:
 
 
 @cache
-def _forms() -> tuple[tuple[str, str], ...]:
-    """All that classes are called, singular and plural, with the class."""
+def _names() -> re.Pattern[str]:
+    return re.compile(rf"\b(?:{'|'.join(sorted(_forms(), key=len, reverse=True))})\b")
+
+
+@cache
+def _forms() -> Mapping[str, frozenset[str]]:
+    """All that classes are called, singular and plural, with the classes."""
     forms = [(_letters(form), name) for form, (_, name) in _nouns().items()]
     aliases = [(_letters(alias), name) for name, info in CLASSES.items() for alias in info.aliases]
-    return (*forms, *aliases, *((f"{alias}s", name) for alias, name in aliases))
+    known: dict[str, frozenset[str]] = {}
+    for form, name in (*forms, *aliases, *((f"{alias}s", name) for alias, name in aliases)):
+        known[form] = known.get(form, frozenset()) | {name}
+    return known
 
 
 @cache

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import numpy as np
 import torch
 
 from geoagent.geo.raster import Raster, Scene, read_image
-from geoagent.meaning import noun_meant
+from geoagent.meaning import joined, left_out, noun_meant, two_questions
 from geoagent.model.closer import closer_window, in_whole
 from geoagent.model.instances import resize_logits, split_instances
 from geoagent.model.pipeline import GeoAgentModel
@@ -182,18 +183,42 @@ class Predictor:
         return [replace(prediction, seconds=seconds) for prediction in predictions]
 
     def _answers(self, requests: Sequence[Request]) -> list[Draft]:
-        """Drafts; those that name something else than their question most probably means are written once more.
+        """Drafts; where one does not fit its question, what `geoagent.meaning` asks instead is answered as well.
 
         An answer that somebody hears is read briefly and in silence first: no word of it is ever taken back.
         """
         heard = bool(self.model.config.meaning.classes) and any(r.tell for r in requests)
         first = [replace(r, brief=True, tell=None) for r in requests] if heard else requests
         drafts = self.grounder.answer(first)
-        nouns = {i: noun for i, noun in enumerate(map(noun_meant, requests, drafts)) if noun or heard}
-        if nouns:
-            again = self.grounder.answer([replace(requests[i], noun=noun) for i, noun in nouns.items()])
-            for i, draft in zip(nouns, again, strict=True):
-                drafts[i] = replace(draft, tokens=drafts[i].tokens + draft.tokens)
+        readings = [self._reading(r, d) for r, d in zip(requests, drafts, strict=True)]
+        asked = [(i, r) for i, reading in enumerate(readings) for r in reading if heard or r is not requests[i]]
+        more = self._one_by_one([r for _, r in asked]) if heard else self.grounder.answer([r for _, r in asked])
+        for i, reading in enumerate(readings):
+            answers = [draft for (n, _), draft in zip(asked, more, strict=True) if n == i]
+            if answers:
+                kept = [drafts[i]] if len(answers) < len(reading) else []
+                whole = joined([*kept, *answers], brief=requests[i].brief)
+                drafts[i] = replace(whole, tokens=drafts[i].tokens + sum(a.tokens for a in answers))
+        return drafts
+
+    def _reading(self, request: Request, draft: Draft) -> tuple[Request, ...]:
+        """What to ask, that the answers together answer ``request``: itself, where its ``draft`` fits it."""
+        if not self.model.config.meaning.classes or request.prompts or request.phrase:
+            return (request,)
+        if noun := noun_meant(request, draft):
+            return (replace(request, noun=noun),)
+        if parts := two_questions(request, draft, self.processor.words):
+            silent = self.grounder.answer([replace(part, brief=True, tell=None) for part in parts])
+            if all(len(one.targets) == 1 for one in silent):
+                return tuple(replace(p, noun=noun_meant(p, d)) for p, d in zip(parts, silent, strict=True))
+        return (request, *left_out(request, draft))
+
+    def _one_by_one(self, requests: Sequence[Request]) -> list[Draft]:
+        """Answers that somebody hears as one."""
+        drafts: list[Draft] = []
+        for request in requests:
+            before = "".join(f"{draft.marked_answer} " for draft in drafts)
+            drafts += self.grounder.answer([replace(request, tell=partial(_tell_after, request.tell, before))])
         return drafts
 
     def _singled_out(self, session: "SceneSession", prediction: Prediction) -> Prediction:
@@ -271,6 +296,11 @@ class SceneSession:
     def ask_many(self, texts: Sequence[str], *, brief: bool = False) -> list[Prediction]:
         """Ask independent questions together."""
         return self.predictor.answer([(self, text, Prompts()) for text in texts], brief=brief)
+
+
+def _tell_after(tell: Callable[[str], None] | None, before: str, answer: str) -> None:
+    if tell is not None:
+        tell(before + answer)
 
 
 def make_prompts(

@@ -5,8 +5,8 @@ tile, an overview and the whole image are answered by the same rule, and what is
 fault of whoever put them together.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from geoagent.model.configuration import AnswerConfig, ImageSizeConfig, InstanceConfig, MeaningConfig, ScoreConfig
+from geoagent.model.meaning import WordMeanings
 from geoagent.model.requests import Draft, DraftObject, DraftTarget, Request
 from geoagent.predictor import Predictor
 from geoagent.types import Mask, Pixels
@@ -59,6 +60,8 @@ class Oracle:
         stride: Pixels for each cell of its logits.
         singling: Measure what phrases single out.
         meant: The class that every question most probably means.
+        words: What words say of questions that name nothing.
+        said: Phrases of the answers to single questions.
     """
 
     tells_apart: bool = False
@@ -68,9 +71,10 @@ class Oracle:
     stride: int = 1
     singling: bool = False
     meant: str = ""
+    words: WordMeanings | None = None
+    said: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     needs_training = True
-    processor: Any = None
 
     def __post_init__(self) -> None:
         config = SimpleNamespace(
@@ -78,10 +82,11 @@ class Oracle:
             image=ImageSizeConfig(sam=self.side),
             score=ScoreConfig(),
             instances=InstanceConfig(),
-            meaning=MeaningConfig(classes=(self.meant,) if self.meant else ()),
+            meaning=MeaningConfig(classes=self.words.classes if self.words else (self.meant,) if self.meant else ()),
             trained=True,
         )
         self.model: Any = SimpleNamespace(config=config, recognition=None)
+        self.processor: Any = SimpleNamespace(words=self.words)
         self.shown: list[tuple[int, ...]] = []
         self.asked = 0
 
@@ -98,7 +103,7 @@ class Oracle:
 
     def _answer(self, request: Request) -> Draft:
         named = [noun for noun in CLASSES if noun in request.instruction.lower()]
-        said = [request.noun] if request.noun else named or self.overview_phrases
+        said = [request.noun] if request.noun else self.said.get(request.instruction) or named or self.overview_phrases
         targets = tuple(self._target(phrase, request.encoded) for phrase in said)
         marked = " ".join(f"<p>{t.phrase}</p>{'<seg>' if t.score > 0.5 else '<rej>'}" for t in targets)
         if request.tell is not None:

@@ -53,6 +53,12 @@ class WordMeanings:
         scores: NDArray[np.float64] = self.weights[rows].toarray().sum(axis=0, dtype=np.float64)
         return scores * STEP / max(len(rows), 1) ** 0.5
 
+    def clearest(self, question: str) -> tuple[str, float]:
+        """The class that the words speak for, and how surely: the logarithm of its probability."""
+        scores = self.scores(question)
+        best = int(scores.argmax())
+        return self.classes[best], float(scores[best] - np.logaddexp.reduce(scores))
+
     def save(self, path: Path) -> None:
         """Write a compressed file of numpy arrays."""
         names = (text.encode() for text in ("\n".join(self.classes), "\n".join(self.rows)))
