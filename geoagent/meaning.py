@@ -62,12 +62,10 @@ def left_out(request: Request, draft: Draft) -> tuple[Request, ...]:
     items = [item for item in items_of(request.instruction) if not _UNWANTED.search(item)]
     named = [(item, name) for item in items for name in sorted(names_in(item))]
     answered = [names_in(target.phrase) for target in draft.targets]
-    found = [[n for n, (_, name) in enumerate(named) if _related(name, some)] for some in answered]
-    if not found or not all(found):
+    heard = [{item for item, name in named if _related(name, some)} for some in answered]
+    if not heard or not all(heard):
         return ()
-    heard = {named[n][0] for some in found for n in some}
-    missing = [(item, name) for item, name in named if item not in heard]
-    return tuple(_about(request, item, name) for item, name in missing)
+    return tuple(_about(request, item, name) for item, name in named if not any(item in some for some in heard))
 
 
 def _related(name: str, others: Iterable[str]) -> bool:

@@ -192,6 +192,8 @@ class Predictor:
         drafts = self.grounder.answer(first)
         readings = [self._reading(r, d) for r, d in zip(requests, drafts, strict=True)]
         asked = [(i, r) for i, reading in enumerate(readings) for r in reading if heard or r is not requests[i]]
+        if not asked:
+            return drafts
         more = self._one_by_one([r for _, r in asked]) if heard else self.grounder.answer([r for _, r in asked])
         for i, reading in enumerate(readings):
             answers = [draft for (n, _), draft in zip(asked, more, strict=True) if n == i]

@@ -103,10 +103,10 @@ def _scene_with_fields(seed: int, *, empty: bool) -> tuple[Pixels, Mask, int]:
     """A picture, its bales, and the seed to go on with: some scenes have no room for bales."""
     while True:
         scene = render_scene(seed, SIDE, landscape="farmland", gsd_m=0.3)
-        image, bales = lay_bales(scene, np.random.default_rng([seed, 2]))
-        seed += 1
+        rng, seed = np.random.default_rng([seed, 2]), seed + 1
         if empty:
             return scene.image, np.zeros(scene.size, dtype=np.bool_), seed
+        image, bales = lay_bales(scene, rng)
         if bales.any():
             return image, bales, seed
 
