@@ -5,6 +5,7 @@ Objects that do not touch are connected components. For those that do, a small h
 parted where its outline is concave and the model is less sure of the seam than of either side.
 """
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -55,7 +56,8 @@ def core_truth(instances: tuple[Instance, ...]) -> Mask:
     height, width = instances[0].image_size
     cores = np.zeros((height, width), dtype=np.bool_)
     for instance in instances:
-        depth = ndimage.distance_transform_edt(np.pad(instance.crop, 1))[1:-1, 1:-1]
+        inside = np.pad(instance.crop, 1).astype(np.uint8)
+        depth = cv2.distanceTransform(inside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
         x0, y0, x1, y1 = instance.box
         cores[y0:y1, x0:x1] |= depth > CORE_DEPTH * depth.max()
     return cores
