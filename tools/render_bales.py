@@ -7,7 +7,6 @@ where grass and crops are; every fourth scene has none, and is asked about them 
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,10 +14,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from tqdm import tqdm
 
-from geoagent.data.folder import ANNOTATIONS, sample_to_entry
+from geoagent.data.folder import PlainFolderWriter
 from geoagent.data.synth import render_scene
 from geoagent.types import AnnotatedScene, LabelledTarget, Mask, Pixels, Sample
 
@@ -85,17 +83,11 @@ def _lay(
 
 def render(out: Path, counts: dict[str, int]) -> int:
     """Write scenes for each split; returns the number of questions."""
-    (out / "images").mkdir(parents=True)
-    questions, seed = 0, _FIRST_SEED
-    with (out / ANNOTATIONS).open("w", encoding="utf-8") as file:
-        for split, count in counts.items():
-            for number in tqdm(range(count), desc=split, unit="scene", disable=None):
-                image, bales, seed = _scene_with_fields(seed, empty=number % _EVERY == _EVERY - 1)
-                name = f"{split}-{number}.png"
-                Image.fromarray(image).save(out / "images" / name)
-                for sample in _samples(image, bales, split, name):
-                    file.write(json.dumps(sample_to_entry(sample, name)) + "\n")
-                    questions += 1
+    writer, questions, seed = PlainFolderWriter(out), 0, _FIRST_SEED
+    for split, count in counts.items():
+        for number in tqdm(range(count), desc=split, unit="scene", disable=None):
+            image, bales, seed = _scene_with_fields(seed, empty=number % _EVERY == _EVERY - 1)
+            questions += writer.write(_samples(image, bales, f"{split}-{number}", _QUESTIONS[split]), split=split)
     return questions
 
 
@@ -111,15 +103,14 @@ def _scene_with_fields(seed: int, *, empty: bool) -> tuple[Pixels, Mask, int]:
             return image, bales, seed
 
 
-def _samples(image: Pixels, bales: Mask, split: str, name: str) -> list[Sample]:
-    there = bool(bales.any())
+def _samples(image: Pixels, bales: Mask, name: str, questions: Sequence[str]) -> list[Sample]:
     target = LabelledTarget(phrase="hay bales", mask=bales)
     return [
         Sample(
             id=f"{name}:{number}", image_id=name, image=image, instruction=text, targets=(target,),
-            answer=_ANSWERS[0 if there else 1], type="reference", source="bales", extra={"split": split},
+            answer=_ANSWERS[0 if bales.any() else 1], type="reference", source="bales",
         )
-        for number, text in enumerate(_QUESTIONS[split])
+        for number, text in enumerate(questions)
     ]  # fmt: skip
 
 
